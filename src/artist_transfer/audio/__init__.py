@@ -1,0 +1,1 @@
+"""Audio: decoding, log-mel spectrograms and the shard store."""

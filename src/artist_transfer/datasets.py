@@ -1,0 +1,130 @@
+"""The catalogue's datasets: small files, written whole or not at all, that Kedro-Viz can show.
+
+Kedro's own datasets write in place: a run that is killed inside a save leaves a file that exists and cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from kedro.io.core import AbstractDataset, DatasetError
+from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
+
+from artist_transfer.artifacts import atomic_path, read_json, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+Value = TypeVar("Value")
+
+
+class _FileDataset(AbstractDataset[Value, Value], Generic[Value]):
+    """A local file.
+
+    Parameters
+    ----------
+    filepath : str
+        Where it is, relative to the project.
+    metadata : dict, optional
+        What Kedro-Viz reads: its layer.
+    """
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath.as_posix()}
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+    def _require(self) -> Path:
+        if not self._filepath.is_file():
+            raise DatasetError(f"{self._filepath} is not there: the node that makes it has not run yet")
+        return self._filepath
+
+
+class TableDataset(_FileDataset["pd.DataFrame"]):
+    """A pandas table as Parquet."""
+
+    def load(self) -> pd.DataFrame:  # noqa: D102
+        import pandas as pd
+
+        return pd.read_parquet(self._require())
+
+    def save(self, data: pd.DataFrame) -> None:  # noqa: D102
+        with atomic_path(self._filepath) as temporary:
+            data.to_parquet(temporary, index=False)
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """Return the first rows for Kedro-Viz.
+
+        Parameters
+        ----------
+        nrows : int
+            How many.
+
+        Returns
+        -------
+        TablePreview
+            The rows in pandas' split format.
+        """
+        return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split", default_handler=str)))
+
+
+class JsonDataset(_FileDataset[Any]):
+    """Numbers and facts as JSON."""
+
+    def load(self) -> Any:  # noqa: D102
+        return read_json(self._require())
+
+    def save(self, data: Any) -> None:  # noqa: D102
+        write_json(self._filepath, data)
+
+    def preview(self) -> JSONPreview:
+        """Return the text for Kedro-Viz.
+
+        Returns
+        -------
+        JSONPreview
+            The JSON text.
+        """
+        return JSONPreview(json.dumps(self.load()))
+
+
+class PlotDataset(_FileDataset["go.Figure"]):
+    """A plotly figure as JSON."""
+
+    def load(self) -> go.Figure:  # noqa: D102
+        import plotly.io
+
+        return plotly.io.from_json(self._require().read_text(encoding="utf-8"))
+
+    def save(self, data: go.Figure) -> None:  # noqa: D102
+        with atomic_path(self._filepath) as temporary:
+            temporary.write_text(data.to_json(), encoding="utf-8")
+
+    def preview(self) -> PlotlyPreview:
+        """Return the figure for Kedro-Viz.
+
+        Returns
+        -------
+        PlotlyPreview
+            The figure's JSON.
+        """
+        return PlotlyPreview(read_json(self._require()))
+
+
+class TextDataset(_FileDataset[str]):
+    """A page or a CSV."""
+
+    def load(self) -> str:  # noqa: D102
+        return self._require().read_text(encoding="utf-8")
+
+    def save(self, data: str) -> None:  # noqa: D102
+        with atomic_path(self._filepath) as temporary:
+            temporary.write_text(data, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Transfer evaluation: embedding, probes, metrics, intervals."""

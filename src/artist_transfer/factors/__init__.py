@@ -1,0 +1,1 @@
+"""Artist group factors: dictionary, bag of words, latent Dirichlet."""

@@ -1,0 +1,1 @@
+"""Nets, built from a typed configuration and saved as safetensors and JSON."""

@@ -1,0 +1,142 @@
+"""All parameters of a run as one typed model, and the check of it before any work.
+
+Kedro accepts any key of ``--params`` and passes on any value. Here an unknown or impossible one is an error that
+names its dotted key, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from artist_transfer.configuration import suggestion
+from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.feature_learning.params import Architecture, Device, TrainingBlock
+from artist_transfer.pipelines.group_factors.params import FactorsBlock, FitOn
+from artist_transfer.pipelines.ingestion.params import CorpusKind, IngestionBlock
+from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
+from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
+from artist_transfer.pipelines.typed import Block
+
+TASKS = "gsedm"
+
+
+class Parameters(Block):
+    """Everything that ``--params`` and ``conf/*/parameters.yml`` may say."""
+
+    corpus: CorpusKind
+    corpus_root: str | None = None
+    tasks: str = TASKS
+    architecture: Architecture = "mtn"
+    split: SplitKind = "artist_disjoint"
+    folds: int = Field(1, ge=1, le=100)
+    fit_on: FitOn = "train"
+    embeddings: str | None = None
+    audio: str | None = None
+    device: Device = "auto"
+    workers: int | None = Field(None, ge=1, description="processes that decode; null: all cores")
+    seed: int = Field(0, ge=0)
+    tracking: bool = True
+    mlflow_run_id: str | None = None
+    cache_root: str = "data/cache"
+    ingestion: IngestionBlock = IngestionBlock()
+    splitting: SplittingBlock = SplittingBlock()
+    mel: MelBlock = MelBlock()
+    factors: FactorsBlock = FactorsBlock()
+    training: TrainingBlock = TrainingBlock()
+    transfer: TransferBlock = TransferBlock()
+
+    @field_validator("tasks")
+    @classmethod
+    def _known_letters(cls, tasks: str) -> str:
+        return normalised_tasks(tasks)
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> Parameters:
+        if self.folds > 1 and self.split != "artist_disjoint":
+            raise ValueError(
+                f"folds={self.folds} needs split=artist_disjoint (every artist is tested once), not split={self.split}"
+            )
+        if self.corpus != "synthetic" and self.corpus_root is None:
+            raise ValueError(f"corpus_root is needed for corpus={self.corpus}: --params corpus_root=FOLDER")
+        return self
+
+
+def normalised_tasks(tasks: str) -> str:
+    """Put task letters into their canonical order.
+
+    Parameters
+    ----------
+    tasks : str
+        A non-empty subset of g (genre), s (subgenres), e (Essentia), d (dMFCC) and m (MFCC).
+
+    Returns
+    -------
+    str
+        The same letters in the order gsedm.
+
+    Raises
+    ------
+    ValueError
+        If a letter is unknown or stands twice, or if there is none.
+    """
+    unknown = sorted(set(tasks) - set(TASKS))
+    if unknown or not tasks or len(set(tasks)) != len(tasks):
+        raise ValueError(
+            "allowed is any non-empty subset of the letters g (genre), s (subgenres), e (Essentia), d (dMFCC) and "
+            "m (MFCC), each at most once, for instance gsed"
+        )
+    return "".join(letter for letter in TASKS if letter in tasks)
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> Parameters:
+    """Check all parameters at once.
+
+    Parameters
+    ----------
+    parameters : mapping
+        The parameters as Kedro merged them from the files and ``--params``.
+
+    Returns
+    -------
+    Parameters
+        The typed parameters.
+
+    Raises
+    ------
+    ArtistTransferError
+        Naming every wrong dotted key, what was found there and what is allowed.
+    """
+    try:
+        return Parameters.model_validate(dict(parameters))
+    except ValidationError as error:
+        lines = [_explain(details) for details in error.errors()]
+        raise ArtistTransferError("; ".join(lines)) from None
+
+
+def _explain(details: Any) -> str:
+    location = [str(part) for part in details["loc"]]
+    key = ".".join(location)
+    if details["type"] == "extra_forbidden":
+        known = _keys_at(location[:-1])
+        place = f"below {'.'.join(location[:-1])}" if location[:-1] else "at the top level"
+        return (
+            f"{key} is not a parameter{suggestion(location[-1], known)} Allowed {place}: {', '.join(known)}"
+        )
+    message = details["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    return f"{key}={details['input']!r}: {message[0].lower() + message[1:]}"
+
+
+def _keys_at(location: list[str]) -> list[str]:
+    model: Any = Parameters
+    for part in location:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        model = field.annotation
+    return sorted(getattr(model, "model_fields", {}))

@@ -1,0 +1,35 @@
+"""Parameters of feature learning (AGF, section 3.2.4)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from artist_transfer.pipelines.typed import Block
+
+Architecture = Literal["mtn", "stn"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class EpochsByDevice(Block):
+    """Epochs a task, where `training.epochs` is null."""
+
+    cpu: int = Field(200, ge=1)
+    cuda: int = Field(200, ge=1)
+
+
+class TrainingBlock(Block):
+    """The training of all nets."""
+
+    epochs: int | None = Field(None, ge=1, description="epochs a task; null: training.epochs_by_device")
+    epochs_by_device: EpochsByDevice = EpochsByDevice()
+    batch: int = Field(64, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    l2: float = Field(1e-5, ge=0)
+    optimiser: Literal["shared", "per_task"] = "shared"
+    draw: Literal["batch", "epoch"] = "batch"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    width: float = Field(1.0, gt=0, le=8)
+    checkpoint_every_s: float = Field(60.0, gt=0)
+    threads: int | None = Field(None, ge=1, description="threads of torch on a CPU; null: all cores")
