@@ -50,7 +50,7 @@ def fingerprint(*parts: object) -> str:
     return digest.hexdigest()[:20]
 
 
-def _feed(digest: Any, value: object) -> None:  # noqa: PLR0911, PLR0912
+def _feed(digest: Any, value: object) -> None:
     if value is None or isinstance(value, (bool, int, float, str, np.generic)):
         if isinstance(value, np.generic):
             value = value.item()
@@ -95,7 +95,7 @@ def _feed_pandas(digest: Any, value: Any) -> None:
 
 
 def _pandas_na() -> object:
-    import pandas as pd  # noqa: PLC0415 - training on a bare GPU machine needs no pandas
+    import pandas as pd
 
     return pd.NA
 
@@ -141,7 +141,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)  # mkstemp's 0600 would lock out the others who share the folder
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -158,7 +158,9 @@ def write_json(path: str | Path, value: object) -> None:
         What json can write.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 def read_json(path: str | Path) -> Any:
@@ -195,7 +197,9 @@ def commit_folder(folder: str | Path, *, files: Sequence[str], details: Mapping[
         The details, as written.
     """
     folder = Path(folder)
-    sums = {name: {"sha256": sha256_of(folder / name), "size": (folder / name).stat().st_size} for name in files}
+    sums = {
+        name: {"sha256": sha256_of(folder / name), "size": (folder / name).stat().st_size} for name in files
+    }
     write_json(folder / MANIFEST, {"files": sums, "details": dict(details)})
     return dict(details)
 

@@ -14,7 +14,9 @@ import click
 from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
+from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipeline_registry import pipeline_names
 
 
 @click.group(name="artist_transfer")
@@ -29,12 +31,22 @@ def _with_plain_errors(callback: Any) -> Any:
             # `--pipeline` and `--pipelines` are the same to a user of one pipeline; Kedro warns about the first.
             warnings.filterwarnings("ignore", message="Option '--pipeline'", category=KedroDeprecationWarning)
         try:
+            _check_pipelines([kwargs["pipeline"]] if kwargs.get("pipeline") else kwargs.get("pipelines") or [])
             return callback(*args, **kwargs)
         except ArtistTransferError as error:
             click.secho(f"Error: {error}", fg="red", err=True)
             sys.exit(1)
 
     return call
+
+
+def _check_pipelines(asked: list[str]) -> None:
+    known = pipeline_names()
+    for name in asked:
+        if name not in (*known, "__default__"):
+            raise ArtistTransferError(
+                f"--pipeline={name}: there is no such pipeline{suggestion(name, known)} Allowed: {', '.join(known)}"
+            )
 
 
 run = click.Command(

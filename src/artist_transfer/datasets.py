@@ -76,6 +76,34 @@ class TableDataset(_FileDataset["pd.DataFrame"]):
         return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split", default_handler=str)))
 
 
+class CsvDataset(_FileDataset["pd.DataFrame"]):
+    """A table that a spreadsheet opens."""
+
+    def load(self) -> pd.DataFrame:  # noqa: D102
+        import pandas as pd
+
+        return pd.read_csv(self._require(), keep_default_na=False)
+
+    def save(self, data: pd.DataFrame) -> None:  # noqa: D102
+        with atomic_path(self._filepath) as temporary:
+            data.to_csv(temporary, index=False)
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """Return the first rows for Kedro-Viz.
+
+        Parameters
+        ----------
+        nrows : int
+            How many.
+
+        Returns
+        -------
+        TablePreview
+            The rows in pandas' split format.
+        """
+        return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split")))
+
+
 class JsonDataset(_FileDataset[Any]):
     """Numbers and facts as JSON."""
 

@@ -13,15 +13,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.pipelines.feature_learning.params import Architecture, Device, TrainingBlock
+from artist_transfer.pipelines.download.params import DownloadBlock
+from artist_transfer.pipelines.feature_learning.params import TASKS, Architecture, Device, TrainingBlock, normalised_tasks
 from artist_transfer.pipelines.group_factors.params import FactorsBlock, FitOn
 from artist_transfer.pipelines.ingestion.params import CorpusKind, IngestionBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
 from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 from artist_transfer.pipelines.typed import Block
-
-TASKS = "gsedm"
 
 
 class Parameters(Block):
@@ -43,6 +42,7 @@ class Parameters(Block):
     mlflow_run_id: str | None = None
     cache_root: str = "data/cache"
     ingestion: IngestionBlock = IngestionBlock()
+    download: DownloadBlock = DownloadBlock()
     splitting: SplittingBlock = SplittingBlock()
     mel: MelBlock = MelBlock()
     factors: FactorsBlock = FactorsBlock()
@@ -65,33 +65,6 @@ class Parameters(Block):
         return self
 
 
-def normalised_tasks(tasks: str) -> str:
-    """Put task letters into their canonical order.
-
-    Parameters
-    ----------
-    tasks : str
-        A non-empty subset of g (genre), s (subgenres), e (Essentia), d (dMFCC) and m (MFCC).
-
-    Returns
-    -------
-    str
-        The same letters in the order gsedm.
-
-    Raises
-    ------
-    ValueError
-        If a letter is unknown or stands twice, or if there is none.
-    """
-    unknown = sorted(set(tasks) - set(TASKS))
-    if unknown or not tasks or len(set(tasks)) != len(tasks):
-        raise ValueError(
-            "allowed is any non-empty subset of the letters g (genre), s (subgenres), e (Essentia), d (dMFCC) and "
-            "m (MFCC), each at most once, for instance gsed"
-        )
-    return "".join(letter for letter in TASKS if letter in tasks)
-
-
 def check_parameters(parameters: Mapping[str, Any]) -> Parameters:
     """Check all parameters at once.
 
@@ -102,7 +75,9 @@ def check_parameters(parameters: Mapping[str, Any]) -> Parameters:
 
     Returns
     -------
+
     Parameters
+    ----------
         The typed parameters.
 
     Raises

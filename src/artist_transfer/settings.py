@@ -6,7 +6,9 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from artist_transfer.configuration import ProjectConfigLoader
-from artist_transfer.hooks import StartUpHooks, SummaryHooks, TrackingHooks
+from artist_transfer.hooks import TrackingHooks
+from artist_transfer.startup import StartUpHooks
+from artist_transfer.summary import SummaryHooks
 
 HOOKS = (StartUpHooks(), TrackingHooks(), SummaryHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro-telemetry")

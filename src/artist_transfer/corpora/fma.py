@@ -1,12 +1,12 @@
 """FMA, a dataset for music analysis: ``fma_metadata/{tracks,genres}.csv`` and the ``000/000002.mp3`` tree.
 
-Reference: M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset For Music Analysis", ISMIR 2017,
-https://arxiv.org/abs/1612.01840; metadata CC BY 4.0, each track under its artist's licence.
+Reference: M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset For Music Analysis", ISMIR
+2017, https://arxiv.org/abs/1612.01840; metadata CC BY 4.0, each track under its artist's licence.
 
-Facts of the files: ``tracks.csv`` has two header rows and a third that names the index; cells may contain line
-breaks; list columns are Python literals; a missing integer is -1; ``genre_top`` is empty where the roots of a
-track's genres differ. The subsets nest: medium holds small, large holds both, full has the tracks of large at
-their whole length.
+Facts of the files: ``tracks.csv`` has two header rows and a third that names the index; cells may contain
+line breaks; list columns are Python literals; a missing integer is -1; ``genre_top`` is empty where the roots
+of a track's genres differ. The subsets nest: medium holds small, large holds both, full has the tracks of
+large at their whole length.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -25,7 +26,7 @@ from artist_transfer.errors import ArtistTransferError
 
 SUBSETS = ("small", "medium", "large", "full")
 CLIP_S = 30.0
-"""Length of the clips of small, medium and large, in seconds (a track that is shorter is there as a whole)."""
+"""Length of the clips of small, medium and large, in seconds (a shorter track is there as a whole)."""
 
 _REQUIRED = (
     ("set", "split"),
@@ -46,7 +47,7 @@ class _Row:
     track: str
     cells: Mapping[str, str]
 
-    def refuse(self, column: str, problem: str) -> None:
+    def refuse(self, column: str, problem: str) -> NoReturn:
         refuse_cell(self.path, self.line, column, problem=problem)
 
     def text(self, column: str) -> str | None:
@@ -60,7 +61,7 @@ class _Row:
         number = _integer(text)
         if number is None:
             self.refuse(column, f"must be an integer (-1: missing), found {text!r}")
-        return number if number is not None and number >= 0 else None
+        return number if number >= 0 else None
 
 
 def read_fma(
@@ -98,7 +99,9 @@ def read_fma(
     """
     root = Path(corpus_root)
     if subset not in SUBSETS:
-        raise ArtistTransferError(f"subset={subset!r} is unknown; allowed: {', '.join(SUBSETS)}.")
+        raise ArtistTransferError(
+            f"ingestion.fma.subset={subset!r} is unknown; allowed: {', '.join(SUBSETS)}."
+        )
     audio_folder = f"fma_{subset}" if audio_folder is None else audio_folder
     for folder in (root, root / metadata_folder, root / audio_folder):
         if not folder.is_dir():
@@ -176,7 +179,6 @@ def _in_subset(row: _Row, subset: str) -> bool:
     own = row.text("set.subset")
     if own not in SUBSETS:
         row.refuse("set.subset", f"must be one of {', '.join(SUBSETS)}, found {own!r}")
-        return False
     return SUBSETS.index(own) <= SUBSETS.index(subset)
 
 
@@ -203,13 +205,12 @@ def _genres(row: _Row, titles: Mapping[int, str]) -> list[str]:
     if ids is None:
         row.refuse("track.genres", f"must be a Python list such as [21, 103], found {text!r}")
     words = []
-    for genre in ids or []:
+    for genre in ids:
         if isinstance(genre, bool) or not isinstance(genre, int):
             row.refuse("track.genres", f"must be a list of integers, found {genre!r}")
-        elif genre not in titles:
+        if genre not in titles:
             row.refuse("track.genres", f"unknown genre id {genre}; genres.csv has {len(titles)} others")
-        else:
-            words.append(titles[genre])
+        words.append(titles[genre])
     return words
 
 

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from artist_transfer.pipelines.typed import Block
 
+TASKS = "gsedm"
+
 Architecture = Literal["mtn", "stn"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -33,3 +35,30 @@ class TrainingBlock(Block):
     width: float = Field(1.0, gt=0, le=8)
     checkpoint_every_s: float = Field(60.0, gt=0)
     threads: int | None = Field(None, ge=1, description="threads of torch on a CPU; null: all cores")
+
+
+def normalised_tasks(tasks: str) -> str:
+    """Put task letters into their canonical order.
+
+    Parameters
+    ----------
+    tasks : str
+        A non-empty subset of g (genre), s (subgenres), e (Essentia), d (dMFCC) and m (MFCC).
+
+    Returns
+    -------
+    str
+        The same letters in the order gsedm.
+
+    Raises
+    ------
+    ValueError
+        If a letter is unknown or stands twice, or if there is none.
+    """
+    unknown = sorted(set(tasks) - set(TASKS))
+    if unknown or not tasks or len(set(tasks)) != len(tasks):
+        raise ValueError(
+            "allowed is any non-empty subset of the letters g (genre), s (subgenres), e (Essentia), d (dMFCC) and "
+            "m (MFCC), each at most once, for instance gsed"
+        )
+    return "".join(letter for letter in TASKS if letter in tasks)

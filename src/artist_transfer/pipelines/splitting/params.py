@@ -18,7 +18,8 @@ class BalancedBlock(Block):
     unseen_artists: int = Field(0, ge=0)
     songs: int = Field(20, ge=3)
     division: tuple[int, int, int] | None = Field(
-        None, description="training/validation/test songs of an artist; null: 15/3/2, from 10,000 artists on 17/1/2"
+        None,
+        description="training/validation/test songs of an artist; null: 15/3/2, from 10,000 artists on 17/1/2",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,265 @@
+"""What the nets of a fold learn, and the training of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from artist_transfer.artifacts import fingerprint
+from artist_transfer.pipelines.feature_learning.params import TrainingBlock
+
+if TYPE_CHECKING:
+    import torch
+
+    from artist_transfer.audio.store import MelStore
+    from artist_transfer.training.loop import TrainedNet
+    from artist_transfer.training.targets import TaskTarget, TaskTargets
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every training of a run shares."""
+
+    store: MelStore
+    front_end: Mapping[str, Any]
+    training: TrainingBlock
+    device: torch.device
+    seed: int
+    cache_root: Path
+
+    @property
+    def threads(self) -> int:
+        """Threads of torch: their number changes the last bits, so it is fixed and written down."""
+        return self.training.threads or os.cpu_count() or 1
+
+
+def tracks_of(usable_table: pd.DataFrame, split_table: pd.DataFrame, *, fold: int, side: str) -> pd.DataFrame:
+    """Return the usable tracks on one side of a fold, sorted by track.
+
+    Parameters
+    ----------
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+    fold : int
+        The fold.
+    side : str
+        The side.
+
+    Returns
+    -------
+    pd.DataFrame
+        Rows of `usable_table`.
+    """
+    rows = split_table[(split_table["fold"] == fold) & (split_table["side"] == side)]
+    return usable_table[usable_table["track_id"].isin(rows["track_id"])].sort_values("track_id", ignore_index=True)
+
+
+def fold_targets(
+    tasks: str, tracks: pd.DataFrame, factor_tables: Mapping[str, pd.DataFrame], *, fold: int
+) -> tuple[dict[str, TaskTarget], dict[str, str]]:
+    """Make the targets of the tasks that this fold has any for.
+
+    Parameters
+    ----------
+    tasks : str
+        Task letters.
+    tracks : pd.DataFrame
+        Training tracks, sorted.
+    factor_tables : mapping of str to pd.DataFrame
+        By task letter.
+    fold : int
+        The fold.
+
+    Returns
+    -------
+    targets : dict of str to TaskTarget
+        By task letter.
+    left_out : dict of str to str
+        Task letter to the reason why it has no target.
+    """
+    targets: dict[str, TaskTarget] = {}
+    left_out: dict[str, str] = {}
+    for task in tasks:
+        made = genre_target(tracks) if task == "g" else factor_target(task, tracks, factor_tables[task], fold=fold)
+        if isinstance(made, str):
+            left_out[task] = made
+        else:
+            targets[task] = made
+    return targets, left_out
+
+
+def genre_target(tracks: pd.DataFrame) -> TaskTarget | str:
+    """Make the one-hot genre targets, or say why there are none.
+
+    Parameters
+    ----------
+    tracks : pd.DataFrame
+        Training tracks, sorted.
+
+    Returns
+    -------
+    TaskTarget or str
+        The targets over the genres of these tracks, or the reason.
+    """
+    from artist_transfer.training.targets import TaskTarget
+
+    labels = [None if pd.isna(genre) else str(genre) for genre in tracks["genre_top"]]
+    classes = sorted({label for label in labels if label is not None})
+    if len(classes) < 2:
+        return f"the training tracks have {len(classes)} genre(s), and a classifier needs two"
+    return TaskTarget.from_labels("g", labels, classes)
+
+
+def factor_target(task: str, tracks: pd.DataFrame, factor_table: pd.DataFrame, *, fold: int) -> TaskTarget | str:
+    """Give every track the factors of its artist, or say why there are none.
+
+    Parameters
+    ----------
+    task : str
+        s, e, d or m.
+    tracks : pd.DataFrame
+        Training tracks, sorted.
+    factor_table : pd.DataFrame
+        The factors of the feature set.
+    fold : int
+        The fold.
+
+    Returns
+    -------
+    TaskTarget or str
+        The soft targets, or the reason.
+    """
+    from artist_transfer.training.targets import TaskTarget
+
+    rows = factor_table[factor_table["fold"] == fold] if len(factor_table) else factor_table
+    if not len(rows):
+        return "no artist has a factor of this feature set"
+    factors = rows.drop(columns=["fold"]).set_index("artist_id").dropna(axis=1, how="all")
+    if factors.shape[1] < 2:
+        return f"the feature set has {factors.shape[1]} artist group(s), and a target needs two"
+    vectors = factors.reindex(tracks["artist_id"]).to_numpy(dtype=np.float32)
+    if np.isnan(vectors).all():
+        return "no training track has an artist with a factor of this feature set"
+    return TaskTarget.from_vectors(task, vectors)
+
+
+def train_nets(
+    targets: Mapping[str, TaskTarget],
+    tracks: pd.DataFrame,
+    around: Surroundings,
+    *,
+    architecture: str,
+    label: str,
+) -> list[TrainedNet]:
+    """Train one net for all tasks (mtn), or one for each (stn); what is finished is taken from the cache.
+
+    Parameters
+    ----------
+    targets : mapping of str to TaskTarget
+        At least one.
+    tracks : pd.DataFrame
+        Training tracks, sorted as the targets.
+    around : Surroundings
+        Store, parameters, device, seed.
+    architecture : str
+        mtn or stn.
+    label : str
+        What the progress bar says.
+
+    Returns
+    -------
+    list of TrainedNet
+        In the order of the tasks.
+    """
+    from artist_transfer.training.targets import TaskTargets
+
+    groups = [list(targets.values())] if architecture == "mtn" else [[target] for target in targets.values()]
+    return [_train_net(TaskTargets(group), tracks, around, label=label) for group in groups]
+
+
+def _train_net(targets: TaskTargets, tracks: pd.DataFrame, around: Surroundings, *, label: str) -> TrainedNet:
+    from artist_transfer.models.dcnn import DcnnConfig
+    from artist_transfer.training.crops import FrameStore
+    from artist_transfer.training.loop import TrainParams, train_cached
+
+    training = around.training
+    epochs = training.epochs or getattr(training.epochs_by_device, around.device.type)
+    shared = training.model_dump(include={"batch", "learning_rate", "l2", "optimiser", "draw", "precision"})
+    params = TrainParams(
+        epochs=epochs,
+        seed=around.seed,
+        threads=around.threads,
+        checkpoint_every_s=training.checkpoint_every_s,
+        **shared,
+    )
+    ids = tracks["track_id"].tolist()
+    lengths = tracks["n_frames"].astype(int).tolist()
+    with training_bar(f"{label}, tasks {''.join(targets)}") as progress:
+        return train_cached(
+            DcnnConfig(outputs=targets.outputs, shared=len(targets) > 1, width=training.width),
+            lambda: FrameStore.build(around.store, ids, device=around.device, n_frames=lengths),
+            targets,
+            params,
+            source_key=source_key(tracks, around.front_end),
+            device=around.device,
+            cache_root=around.cache_root,
+            progress=progress,
+        )
+
+
+def source_key(tracks: pd.DataFrame, front_end: Mapping[str, Any]) -> str:
+    """Fingerprint the frames of some tracks by their audio, not by their place.
+
+    Parameters
+    ----------
+    tracks : pd.DataFrame
+        The tracks.
+    front_end : mapping
+        How their spectrograms were made.
+
+    Returns
+    -------
+    str
+        The fingerprint.
+    """
+    return fingerprint(front_end, tracks["track_id"].tolist(), tracks["audio_hash"].tolist())
+
+
+class training_bar:  # noqa: N801 - used as a function
+    """A progress bar that appears with the first report, so that a cached net shows none."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int, Mapping[str, float]], None]:
+        """Return the callback that the training loop calls."""
+        return self.report
+
+    def report(self, done: int, total: int, losses: Mapping[str, float]) -> None:
+        """Show how far the training is.
+
+        Parameters
+        ----------
+        done, total : int
+            Updates.
+        losses : mapping of str to float
+            Latest mean loss by task.
+        """
+        from tqdm.auto import tqdm
+
+        if self.bar is None:
+            self.bar = tqdm(total=total, initial=done, desc=self.label, unit="step")
+        self.bar.set_postfix({task: f"{loss:.2f}" for task, loss in losses.items()}, refresh=False)
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error: object) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()

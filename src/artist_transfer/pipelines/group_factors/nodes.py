@@ -1,0 +1,334 @@
+"""Nodes of the artist group factors: for one feature set, its dictionary, its artist bags and its latent groups.
+
+The three nodes of a feature set go through the folds themselves. Between them a manifest is handed on: what it names
+lies in the cache, and is made again if it is not whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from artist_transfer.pipelines.group_factors.params import FactorsBlock
+
+if TYPE_CHECKING:
+    from artist_transfer.factors.group_factors import FactorParams
+    from artist_transfer.factors.words import Source
+
+log = logging.getLogger(__name__)
+
+NAMES = {"m": "mfcc", "d": "dmfcc", "e": "essentia", "s": "subgenres"}
+
+
+def extract_essentia(  # noqa: PLR0913
+    usable_table: pd.DataFrame,
+    corpus_facts: dict[str, Any],
+    factors: FactorsBlock,
+    tasks: str,
+    embeddings: str | None,
+    workers: int | None,
+    cache_root: str,
+) -> dict[str, Any]:
+    """Run Essentia's extractor over all tracks, if task e is asked for.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        The tracks.
+    corpus_facts : dict
+        Where they are.
+    factors : FactorsBlock
+        Its block ``essentia``.
+    tasks : str
+        Letters of the tasks.
+    embeddings : str or None
+        With somebody else's features no factors are needed.
+    workers : int or None
+        Processes; None for all cores.
+    cache_root : str
+        Where the shards are.
+
+    Returns
+    -------
+    dict
+        The manifest of the shards, or ``skipped`` with the reason.
+    """
+    from artist_transfer.features.essentia_extractor import extract_corpus
+
+    reason = _not_wanted("e", tasks, embeddings)
+    if reason:
+        return {"skipped": reason}
+    manifest = extract_corpus(
+        usable_table,
+        corpus_root=corpus_facts["root"],
+        folder=_essentia_folder(cache_root),
+        n_workers=workers or os.cpu_count() or 1,
+        shard_size=factors.essentia.shard_size,
+        timeout_s=factors.essentia.time_limit_s,
+    )
+    for track_id, why in manifest["failed"].items():
+        log.warning("Essentia failed on %s (it serves the other tasks): %s", track_id, why)
+    return manifest
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The three nodes of one feature set.
+
+    Parameters
+    ----------
+    kind : str
+        m, d, e or s.
+    """
+
+    kind: str
+
+    def fit_dictionary(
+        self,
+        usable_table: pd.DataFrame,
+        split_table: pd.DataFrame,
+        features_manifest: dict[str, Any],
+        factors: FactorsBlock,
+        tasks: str,
+        embeddings: str | None,
+        fit_on: str,
+        seed: int,
+        cache_root: str,
+    ) -> dict[str, Any]:
+        """Fit the dictionary of every fold on its training tracks.
+
+        Parameters
+        ----------
+        usable_table, split_table : pd.DataFrame
+            Tracks and their sides.
+        features_manifest : dict
+            Spectrograms (m, d, s) or Essentia's shards (e).
+        factors : FactorsBlock
+            Sizes.
+        tasks : str
+            Letters of the tasks.
+        embeddings : str or None
+            With somebody else's features no factors are needed.
+        fit_on : str
+            train or all.
+        seed : int
+            Of the sample and the centres.
+        cache_root : str
+            Where dictionaries are.
+
+        Returns
+        -------
+        dict
+            Facts of each fold's dictionary, or ``skipped`` with the reason.
+        """
+        reason = _not_wanted(self.kind, tasks, embeddings)
+        if self.kind == "s" and not reason and not usable_table["genres"].map(len).any():
+            reason = "no track of this corpus has subgenres"
+        if reason:
+            return {"skipped": reason, "folds": {}}
+        work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        return {"skipped": None, "folds": {str(fold): work.vocabulary(tracks).facts for fold, tracks in work.folds()}}
+
+    def count_words(
+        self,
+        dictionary_manifest: dict[str, Any],
+        usable_table: pd.DataFrame,
+        split_table: pd.DataFrame,
+        features_manifest: dict[str, Any],
+        factors: FactorsBlock,
+        fit_on: str,
+        seed: int,
+        cache_root: str,
+    ) -> dict[str, Any]:
+        """Count the words of every artist.
+
+        Parameters
+        ----------
+        dictionary_manifest : dict
+            Which dictionaries were fitted.
+        usable_table, split_table : pd.DataFrame
+            Tracks and their sides.
+        features_manifest : dict
+            Spectrograms (m, d, s) or Essentia's shards (e).
+        factors : FactorsBlock
+            Whether counts are divided by the number of tracks.
+        fit_on : str
+            train or all.
+        seed : int
+            Of the dictionary.
+        cache_root : str
+            Where bags are.
+
+        Returns
+        -------
+        dict
+            Sizes of each fold's bags, and the artists left out.
+        """
+        if dictionary_manifest["skipped"]:
+            return dictionary_manifest
+        work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        folds = {}
+        for fold, tracks in work.folds():
+            bags = work.bags(tracks)
+            folds[str(fold)] = {
+                "n_artists": len(bags.artist_ids),
+                "n_words": int(bags.counts.shape[1]),
+                "mass": round(float(bags.counts.sum()), 6),
+                "artists_left_out": list(bags.left_out),
+            }
+        return {"skipped": None, "folds": folds}
+
+    def find_groups(
+        self,
+        bag_manifest: dict[str, Any],
+        usable_table: pd.DataFrame,
+        split_table: pd.DataFrame,
+        features_manifest: dict[str, Any],
+        factors: FactorsBlock,
+        fit_on: str,
+        seed: int,
+        cache_root: str,
+    ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+        """Find the latent groups of the artists.
+
+        Parameters
+        ----------
+        bag_manifest : dict
+            Which bags were counted.
+        usable_table, split_table : pd.DataFrame
+            Tracks and their sides.
+        features_manifest : dict
+            Spectrograms (m, d, s) or Essentia's shards (e).
+        factors : FactorsBlock
+            Number of groups.
+        fit_on : str
+            train or all.
+        seed : int
+            Of the topic model.
+        cache_root : str
+            Where groups are.
+
+        Returns
+        -------
+        factor_table : pd.DataFrame
+            Factors of the artists of every fold; empty where the feature set is skipped.
+        reading_table : pd.DataFrame
+            What each factor is about.
+        factor_facts : dict
+            Sizes, notes and who was left out.
+        """
+        if bag_manifest["skipped"]:
+            empty = pd.DataFrame({"fold": pd.Series(dtype=int), "artist_id": pd.Series(dtype=str)})
+            return empty, pd.DataFrame({"fold": pd.Series(dtype=int), "factor": pd.Series(dtype=str)}), bag_manifest
+        work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        results = [work.groups(fold, tracks) for fold, tracks in work.folds()]
+        table = pd.concat([result.table for result in results], ignore_index=True)
+        reading = pd.concat(
+            [result.reading.assign(fold=result.facts["fold"]) for result in results], ignore_index=True
+        )
+        return table, reading, {"skipped": None, "folds": {str(result.facts["fold"]): result.facts for result in results}}
+
+    def _work(
+        self,
+        usable_table: pd.DataFrame,
+        split_table: pd.DataFrame,
+        features_manifest: dict[str, Any],
+        factors: FactorsBlock,
+        fit_on: str,
+        seed: int,
+        cache_root: str,
+    ) -> _Work:
+        source = _source(self.kind, features_manifest, usable_table, cache_root)
+        params = _factor_params(self.kind, factors, fit_on, seed)
+        return _Work(self.kind, usable_table, split_table, source, params, Path(cache_root))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One feature set with all that its stages need."""
+
+    kind: str
+    usable_table: pd.DataFrame
+    split_table: pd.DataFrame
+    source: Source
+    params: FactorParams
+    cache_root: Path
+
+    def folds(self) -> Iterator[tuple[int, pd.DataFrame]]:
+        from artist_transfer.factors.group_factors import fit_tracks
+
+        for fold in sorted(self.split_table["fold"].unique()):
+            yield int(fold), fit_tracks(self.usable_table, self.split_table, fold=fold, fit_on=self.params.fit_on)
+
+    def vocabulary(self, tracks: pd.DataFrame) -> Any:
+        from artist_transfer.factors.group_factors import fit_dictionary_for
+
+        return fit_dictionary_for(
+            self.kind, tracks, source=self.source, params=self.params, cache_root=self.cache_root
+        )
+
+    def bags(self, tracks: pd.DataFrame) -> Any:
+        from artist_transfer.factors.group_factors import artist_bags_for
+
+        return artist_bags_for(
+            self.kind,
+            tracks,
+            vocabulary=self.vocabulary(tracks),
+            source=self.source,
+            params=self.params,
+            cache_root=self.cache_root,
+        )
+
+    def groups(self, fold: int, tracks: pd.DataFrame) -> Any:
+        from artist_transfer.factors.group_factors import factors_for
+
+        return factors_for(
+            self.kind,
+            self.bags(tracks),
+            vocabulary=self.vocabulary(tracks),
+            params=self.params,
+            track_table=tracks,
+            fold=fold,
+            cache_root=self.cache_root,
+        )
+
+
+def _not_wanted(kind: str, tasks: str, embeddings: str | None) -> str | None:
+    if embeddings is not None:
+        return f"embeddings={embeddings} are evaluated instead"
+    return None if kind in tasks else f"task {kind} is not asked for (tasks={tasks})"
+
+
+def _essentia_folder(cache_root: str) -> Path:
+    return Path(cache_root) / "essentia"
+
+
+def _source(kind: str, manifest: dict[str, Any], usable_table: pd.DataFrame, cache_root: str) -> Source:
+    from artist_transfer.audio.store import MelStore
+    from artist_transfer.factors.words import DescriptorSource, FrameSource
+
+    if kind == "s":
+        return None
+    if kind == "e":
+        return DescriptorSource(manifest, _essentia_folder(cache_root))
+    return FrameSource(MelStore(manifest, usable_table), manifest["front_end"])
+
+
+def _factor_params(kind: str, factors: FactorsBlock, fit_on: str, seed: int) -> FactorParams:
+    from artist_transfer.factors.group_factors import FactorParams
+
+    return FactorParams(
+        **factors.latent_dirichlet.model_dump(),
+        **factors.dictionary.model_dump(),
+        n_mfcc=factors.mfcc_coefficients,
+        divide=kind in factors.divide,
+        uniformity_limit=factors.uniform_warning,
+        fit_on=fit_on,
+        seed=seed,
+    )

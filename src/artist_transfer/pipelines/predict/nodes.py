@@ -1,0 +1,127 @@
+"""Nodes of prediction: genre probabilities of new audio from the last trained model."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.ingestion.params import IngestionBlock
+from artist_transfer.pipelines.mel_cache.params import MelBlock
+
+log = logging.getLogger(__name__)
+
+
+def list_audio(audio: str, ingestion: IngestionBlock) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """List the file, or the music files of the folder.
+
+    Parameters
+    ----------
+    audio : str
+        File or folder.
+    ingestion : IngestionBlock
+        Which endings are music.
+
+    Returns
+    -------
+    audio_track_table : pd.DataFrame
+        One row a file.
+    audio_facts : dict
+        Their folder.
+    """
+    from artist_transfer.corpora.folder import read_folder
+    from artist_transfer.corpora.schema import make_track_table
+
+    path = Path(audio)
+    if path.is_dir():
+        table, notes = read_folder(path, extensions=ingestion.folder.extensions)
+        return table, {"root": path.as_posix(), "notes": notes}
+    row = pd.DataFrame({"track_id": [path.name], "path": [path.name]})
+    return make_track_table(row, source=f"audio={audio}"), {"root": path.parent.as_posix(), "notes": {}}
+
+
+def predict_audio(  # noqa: PLR0913
+    audio_track_table: pd.DataFrame,
+    audio_facts: dict[str, Any],
+    model_weights: dict[str, Any],
+    mel: MelBlock,
+    device: str,
+    workers: int | None,
+    cache_root: str,
+) -> pd.DataFrame:
+    """Predict the genre of each file.
+
+    Parameters
+    ----------
+    audio_track_table : pd.DataFrame
+        The files.
+    audio_facts : dict
+        Their folder.
+    model_weights : dict
+        Nets, probe and front end of the last training.
+    mel : MelBlock
+        What counts as usable audio.
+    device : str
+        auto, cpu or cuda.
+    workers : int or None
+        Processes that decode.
+    cache_root : str
+        Where their spectrograms are kept.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``file``, ``genre``, ``reason`` (why there is no prediction) and a probability for each genre, the most
+        probable file first within each genre.
+
+    Raises
+    ------
+    ArtistTransferError
+        If no file can be used, or the last run trained no genre model.
+    """
+    from artist_transfer.audio.cache import cache_mel
+    from artist_transfer.audio.mel import FrontEnd
+    from artist_transfer.audio.probe import ProbeParams
+    from artist_transfer.audio.store import MelStore
+    from artist_transfer.corpora.screening import screen
+    from artist_transfer.evaluation.probe import Probe, predict_tracks
+    from artist_transfer.evaluation.segments import segment_features
+    from artist_transfer.pipelines.transfer_evaluation.features import load_nets
+    from artist_transfer.training.devices import resolve_device
+
+    if not model_weights:
+        raise ArtistTransferError(
+            "the last run trained no genre model: its corpus had no genres, or it evaluated somebody else's embeddings. "
+            "Run `kedro run --pipeline=agf_multitask` on a corpus with genres first."
+        )
+    manifest, probe_table = cache_mel(
+        audio_track_table,
+        corpus_root=Path(audio_facts["root"]),
+        front_end=FrontEnd(**model_weights["front_end"]),
+        probe=ProbeParams(**mel.probe.model_dump()),
+        folder=Path(cache_root) / "mel",
+        shard_size=mel.shard_size,
+        n_workers=workers or os.cpu_count() or 1,
+    )
+    usable, quarantine, _ = screen(audio_track_table, probe_table)
+    for row in quarantine.itertuples():
+        log.warning("No prediction for %s: %s", row.path, row.reason)
+    if not len(usable):
+        reasons = "; ".join(f"{row.path}: {row.reason}" for row in quarantine.head(5).itertuples())
+        raise ArtistTransferError(f"audio: none of {len(audio_track_table)} file(s) can be used ({reasons})")
+    torch_device = resolve_device(device)
+    ids = usable["track_id"].tolist()
+    nets = load_nets(model_weights["nets"], torch_device)
+    store = MelStore(manifest, usable)
+    features = segment_features(nets, store, ids, hop=model_weights["hop"], device=torch_device)
+    probabilities = predict_tracks(Probe.load(Path(model_weights["probe"])), features, ids, device=torch_device)
+    table = probabilities.reset_index(drop=True)
+    table.insert(0, "file", usable.set_index("track_id").loc[ids, "path"].tolist())
+    table.insert(1, "genre", probabilities.idxmax(axis=1).tolist())
+    table.insert(2, "reason", "")
+    left_out = pd.DataFrame({"file": quarantine["path"], "genre": "", "reason": quarantine["reason"]})
+    return pd.concat([table, left_out], ignore_index=True) if len(left_out) else table

@@ -1,0 +1,325 @@
+"""Nodes of the transfer evaluation: features, probes, baselines, scores with their intervals, the map of artists."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from artist_transfer.pipelines.feature_learning.learning import tracks_of
+from artist_transfer.pipelines.transfer_evaluation.features import FeatureSource
+from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
+
+log = logging.getLogger(__name__)
+
+BASELINES = ("prior", "stn_g", "mfcc_logreg")
+
+
+def why_not_evaluated(usable_table: pd.DataFrame, split_table: pd.DataFrame) -> dict[str, Any]:
+    """Say whether this corpus and split can be evaluated for genre, and if not, why.
+
+    Parameters
+    ----------
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+
+    Returns
+    -------
+    dict
+        ``skipped``: a reason or None; ``folds``: training and test tracks with a genre in each fold.
+    """
+    folds: dict[str, Any] = {}
+    skipped = None
+    if not usable_table["genre_top"].notna().any():
+        skipped = "no track of this corpus has a genre (genre_top), so there is nothing to score"
+    for fold in sorted(split_table["fold"].unique()):
+        sides = {side: tracks_of(usable_table, split_table, fold=fold, side=side) for side in ("train", "test")}
+        labelled = {side: tracks[tracks["genre_top"].notna()] for side, tracks in sides.items()}
+        folds[str(fold)] = {side: len(tracks) for side, tracks in labelled.items()}
+        if skipped is None and labelled["train"]["genre_top"].nunique() < 2:
+            skipped = f"the training tracks of fold {fold} have fewer than two genres"
+        if skipped is None and not len(labelled["test"]):
+            skipped = f"no test track of fold {fold} has a genre"
+    if skipped:
+        log.warning("The evaluation is skipped: %s", skipped)
+    return {"skipped": skipped, "folds": folds}
+
+
+def predict_genres(  # noqa: PLR0913
+    nets_weights: dict[str, Any],
+    usable_table: pd.DataFrame,
+    split_table: pd.DataFrame,
+    mel_manifest: dict[str, Any],
+    evaluation_facts: dict[str, Any],
+    embeddings: str | None,
+    transfer: TransferBlock,
+    device: str,
+    seed: int,
+    cache_root: str,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Embed all tracks, fit the probe on the training side of each fold, and predict its test side.
+
+    Parameters
+    ----------
+    nets_weights : dict
+        The nets of each fold.
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+    mel_manifest : dict
+        The spectrograms.
+    evaluation_facts : dict
+        Whether there is anything to score.
+    embeddings : str or None
+        Somebody else's features, instead of the nets'.
+    transfer : TransferBlock
+        Segments and probe.
+    device : str
+        auto, cpu or cuda.
+    seed : int
+        Of the probe.
+    cache_root : str
+        Where finished features and probes are.
+
+    Returns
+    -------
+    transfer_predictions_table : pd.DataFrame
+        Test tracks of all folds.
+    track_vector_table : pd.DataFrame
+        Mean feature vector of every track, by the nets of the first fold.
+    model_weights : dict
+        The nets and the probe of the first fold, for new audio.
+    """
+    source = _source(usable_table, mel_manifest, transfer, device, cache_root)
+    vectors: pd.DataFrame | None = None
+    model: dict[str, Any] = {}
+    tables: list[pd.DataFrame] = []
+    for fold in sorted(split_table["fold"].unique()):
+        nets = nets_weights["folds"].get(str(fold), [])
+        features = source.of_nets(nets) if embeddings is None else source.of_file(embeddings)
+        if vectors is None:
+            vectors = _track_vectors(features)
+        if evaluation_facts["skipped"]:
+            break
+        table, probe = _probe_fold(features, source, split_table, fold, transfer, seed, external=embeddings is not None)
+        tables.append(table)
+        if not model and embeddings is None:
+            model = {"nets": nets, "probe": probe, "hop": transfer.hop, "front_end": mel_manifest["front_end"]}
+    assert vectors is not None  # a split has at least one fold
+    return _pooled(tables), vectors, model
+
+
+def predict_baselines(  # noqa: PLR0913
+    genre_net_weights: dict[str, Any],
+    usable_table: pd.DataFrame,
+    split_table: pd.DataFrame,
+    mel_manifest: dict[str, Any],
+    evaluation_facts: dict[str, Any],
+    transfer: TransferBlock,
+    device: str,
+    seed: int,
+    cache_root: str,
+) -> pd.DataFrame:
+    """Predict the same test tracks by class priors, the genre-only net, and MFCC statistics.
+
+    Parameters
+    ----------
+    genre_net_weights : dict
+        The genre-only nets of each fold.
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+    mel_manifest : dict
+        The spectrograms.
+    evaluation_facts : dict
+        Whether there is anything to score.
+    transfer : TransferBlock
+        Segments and probe, the same as for the transferred features.
+    device : str
+        auto, cpu or cuda.
+    seed : int
+        Of the probe.
+    cache_root : str
+        Where finished features and probes are.
+
+    Returns
+    -------
+    pd.DataFrame
+        Predictions with a column ``system``.
+    """
+    from artist_transfer.evaluation.baselines import logistic_predictions, prior_predictions
+    from artist_transfer.evaluation.metrics import make_predictions
+
+    if evaluation_facts["skipped"]:
+        return _pooled([]).assign(system=pd.Series(dtype=str))
+    source = _source(usable_table, mel_manifest, transfer, device, cache_root)
+    statistics = _mfcc_statistics(source)
+    genres, artists = _truth(usable_table)
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in BASELINES}
+    for fold in sorted(split_table["fold"].unique()):
+        train, test = _labelled(usable_table, split_table, fold)
+        logistic = logistic_predictions(statistics, genres, train, test, artists=artists, seed=seed)
+        guesses = {"prior": prior_predictions(genres, train, test), "mfcc_logreg": logistic.probabilities}
+        for name, probabilities in guesses.items():
+            tables[name].append(make_predictions(probabilities, genres, artists=artists, fold=int(fold)))
+        features = source.of_nets(genre_net_weights["folds"][str(fold)])
+        tables["stn_g"].append(_probe_fold(features, source, split_table, fold, transfer, seed, external=False)[0])
+    return pd.concat([_pooled(rows).assign(system=name) for name, rows in tables.items()], ignore_index=True)
+
+
+def score_predictions(  # noqa: PLR0913
+    transfer_predictions_table: pd.DataFrame,
+    baseline_predictions_table: pd.DataFrame,
+    usable_table: pd.DataFrame,
+    evaluation_facts: dict[str, Any],
+    transfer: TransferBlock,
+    seed: int,
+) -> tuple[dict[str, float], pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Score all systems on the same tracks, with intervals by artist.
+
+    Parameters
+    ----------
+    transfer_predictions_table, baseline_predictions_table : pd.DataFrame
+        The predictions.
+    usable_table : pd.DataFrame
+        Which recording each track is a clip of.
+    evaluation_facts : dict
+        Whether there is anything to score.
+    transfer : TransferBlock
+        How many resamples.
+    seed : int
+        Of the resamples.
+
+    Returns
+    -------
+    transfer_metrics : dict
+        Flat; empty if there is nothing to score.
+    genre_score_table : pd.DataFrame
+        F1, precision and recall of each genre.
+    confusion_table : pd.DataFrame
+        True genre by predicted genre.
+    interval_facts : dict
+        What was resampled.
+    """
+    from artist_transfer.evaluation.intervals import bootstrap_intervals, evaluate_against
+    from artist_transfer.evaluation.metrics import confusion_matrix, f1_by_genre
+
+    if evaluation_facts["skipped"]:
+        return {}, pd.DataFrame({"genre": []}), pd.DataFrame({"genre_true": []}), {"skipped": evaluation_facts["skipped"]}
+    recordings = usable_table[["track_id", "recording_id"]]
+    predictions = transfer_predictions_table.merge(recordings, on="track_id", how="left")
+    others = baseline_predictions_table.merge(recordings, on="track_id", how="left")
+    common = others[others["track_id"].isin(predictions["track_id"])]  # somebody's features may lack some tracks
+    baselines = {name: rows.drop(columns="system") for name, rows in common.groupby("system", sort=True)}
+    settings = {"n_resamples": transfer.bootstrap.resamples, "level": transfer.bootstrap.level, "seed": seed}
+    metrics = evaluate_against(predictions, baselines, **settings)
+    intervals = bootstrap_intervals(predictions, **settings)
+    facts = {"unit": intervals.unit, "n_units": intervals.n_units, "n_tracks": intervals.n_tracks}
+    confusion = confusion_matrix(predictions).reset_index()
+    return metrics, f1_by_genre(predictions), confusion, facts | {"note": intervals.note, **settings}
+
+
+def map_artists(track_vector_table: pd.DataFrame, usable_table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Lay the artists out in two dimensions.
+
+    Parameters
+    ----------
+    track_vector_table : pd.DataFrame
+        Vectors of the tracks.
+    usable_table : pd.DataFrame
+        Their artists and genres.
+    seed : int
+        Of the embedding.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row an artist.
+    """
+    import numpy as np
+
+    from artist_transfer.evaluation.artist_map import artist_map
+    from artist_transfer.evaluation.segments import SegmentFeatures
+
+    ids = tuple(track_vector_table["track_id"])
+    vectors = np.stack(track_vector_table["vector"].to_numpy()).astype(np.float32)
+    features = SegmentFeatures(vectors, np.arange(len(ids), dtype=np.int64), ids)
+    return artist_map(features, usable_table[usable_table["track_id"].isin(ids)], seed=seed)
+
+
+def _source(
+    usable_table: pd.DataFrame, mel_manifest: dict[str, Any], transfer: TransferBlock, device: str, cache_root: str
+) -> FeatureSource:
+    from artist_transfer.audio.store import MelStore
+    from artist_transfer.training.devices import resolve_device
+
+    store = MelStore(mel_manifest, usable_table)
+    return FeatureSource(usable_table, store, mel_manifest["front_end"], transfer.hop, resolve_device(device), Path(cache_root))
+
+
+def _truth(usable_table: pd.DataFrame) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    columns = (
+        {key: None if pd.isna(value) else str(value) for key, value in zip(usable_table["track_id"], usable_table[name])}
+        for name in ("genre_top", "artist_id")
+    )
+    genres, artists = columns
+    return genres, artists
+
+
+def _labelled(usable_table: pd.DataFrame, split_table: pd.DataFrame, fold: int) -> tuple[list[str], list[str]]:
+    sides = (tracks_of(usable_table, split_table, fold=fold, side=side) for side in ("train", "test"))
+    train, test = (tracks.loc[tracks["genre_top"].notna(), "track_id"].tolist() for tracks in sides)
+    return train, test
+
+
+def _probe_fold(  # noqa: PLR0913
+    features: Any,
+    source: FeatureSource,
+    split_table: pd.DataFrame,
+    fold: int,
+    transfer: TransferBlock,
+    seed: int,
+    *,
+    external: bool,
+) -> tuple[pd.DataFrame, str]:
+    """Fit the probe of a fold and predict its test side; return the probe's folder too."""
+    from artist_transfer.evaluation.metrics import make_predictions
+    from artist_transfer.evaluation.probe import ProbeParams, fit_probe_cached, predict_tracks
+
+    settings = transfer.model_dump(include={"hidden", "dropout", "batch", "learning_rate", "l2"})
+    epochs = transfer.epochs or getattr(transfer.epochs_by_device, source.device.type)
+    params = ProbeParams(epochs=epochs, seed=seed, standardise=external, **settings)
+    genres, artists = _truth(source.usable_table)
+    there = set(features.track_ids)
+    train, test = ([track for track in side if track in there] for side in _labelled(source.usable_table, split_table, fold))
+    probe, folder = fit_probe_cached(
+        features, genres, train, cache_root=source.cache_root, params=params, device=source.device
+    )
+    probabilities = predict_tracks(probe, features, test, device=source.device)
+    return make_predictions(probabilities, genres, artists=artists, fold=int(fold)), folder.as_posix()
+
+
+def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    from artist_transfer.evaluation.metrics import FIXED_COLUMNS, pool_predictions
+
+    return pool_predictions(tables) if tables else pd.DataFrame(columns=list(FIXED_COLUMNS))
+
+
+def _track_vectors(features: Any) -> pd.DataFrame:
+    means = features.track_means()
+    return pd.DataFrame({"track_id": features.track_ids, "vector": list(means)})
+
+
+def _mfcc_statistics(source: FeatureSource) -> pd.DataFrame:
+    import numpy as np
+    from tqdm.auto import tqdm
+
+    from artist_transfer.features.mfcc import mfcc_statistics
+
+    ids = source.usable_table["track_id"].tolist()
+    rows = [
+        mfcc_statistics(np.asarray(source.store.frames(track_id), dtype=np.float32))
+        for track_id in tqdm(ids, desc="MFCC statistics", unit="track", leave=False)
+    ]
+    return pd.DataFrame(np.stack(rows), index=pd.Index(ids, name="track_id"))
+

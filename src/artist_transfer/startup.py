@@ -1,0 +1,100 @@
+"""What is checked before any node runs: every parameter, and that what they name is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+
+from artist_transfer.errors import ArtistTransferError
+
+
+class StartUpHooks:
+    """Refuse a run that cannot end well, before it has begun."""
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Check all parameters of the environment and of ``--params``.
+
+        Parameters
+        ----------
+        context : KedroContext
+            The context that Kedro made.
+
+        Raises
+        ------
+        ArtistTransferError
+            Naming the dotted keys.
+        """
+        from artist_transfer.parameters import (
+            check_parameters,  # pydantic models cost time at `kedro registry list`
+        )
+
+        check_parameters(context.params)
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        """Check that the files, folders and devices which this pipeline will use are there.
+
+        Parameters
+        ----------
+        run_params : dict
+            What was asked for.
+        pipeline : Pipeline
+            The nodes that will run.
+        catalog : CatalogProtocol
+            Where the parameters are.
+
+        Raises
+        ------
+        ArtistTransferError
+            Naming the dotted key.
+        """
+        if "model_weights" in pipeline.inputs() and not catalog.exists("model_weights"):
+            raise ArtistTransferError(
+                "there is no trained model yet (data/06_models/model_weights.json): "
+                "run `kedro run --pipeline=agf_multitask` first"
+            )
+        asked = {name.removeprefix("params:") for name in pipeline.inputs() if name.startswith("params:")}
+        values = {key: catalog.load(f"params:{key}") for key in asked & set(_CHECKS)}
+        for key, value in sorted(values.items()):
+            _CHECKS[key](value)
+
+
+def _corpus_root(value: str | None) -> None:
+    if value is not None and not Path(value).is_dir():
+        raise ArtistTransferError(
+            f"corpus_root={value}: there is no such folder (looked from {Path.cwd()}). "
+            "Allowed: the folder of a corpus that is there; `kedro run --pipeline=download` fetches FMA."
+        )
+
+
+def _embeddings(value: str | None) -> None:
+    if value is not None and not Path(value).is_file():
+        raise ArtistTransferError(f"embeddings={value}: there is no such file (looked from {Path.cwd()})")
+
+
+def _audio(value: str | None) -> None:
+    if value is None:
+        raise ArtistTransferError("audio is needed for this pipeline: --params audio=FILE_OR_FOLDER")
+    if not Path(value).exists():
+        raise ArtistTransferError(
+            f"audio={value}: there is no such file or folder (looked from {Path.cwd()})"
+        )
+
+
+def _device(value: str) -> None:
+    if value == "cuda":
+        from artist_transfer.training.devices import resolve_device
+
+        resolve_device(value)
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "corpus_root": _corpus_root,
+    "embeddings": _embeddings,
+    "audio": _audio,
+    "device": _device,
+}

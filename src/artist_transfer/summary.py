@@ -1,0 +1,81 @@
+"""What a run says at its end: a short table of results, and where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+
+
+class SummaryHooks:
+    """Print every ``*_metrics`` output as a table and name every report that was written."""
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        """Print the summary.
+
+        Parameters
+        ----------
+        run_params : dict
+            What was asked for.
+        pipeline : Pipeline
+            The nodes that ran.
+        catalog : CatalogProtocol
+            Where their outputs are.
+        """
+        from rich.console import Console
+
+        console = Console()
+        names = sorted(pipeline.all_outputs())
+        for name in names:
+            if name.endswith("_metrics"):
+                metrics = catalog.load(name)
+                if metrics:
+                    console.print(_score_table(metrics))
+        for name in names:
+            if name.endswith("_csv"):
+                console.print(_plain_table(catalog.load(name)))
+                console.print(f"Table: {catalog.get(name)._describe()['filepath']}")
+        for name in names:
+            if name.endswith("_report"):
+                console.print(f"Report: {catalog.get(name)._describe()['filepath']}")
+
+
+def _score_table(metrics: Mapping[str, float]) -> Any:
+    from rich.table import Table
+
+    systems, scores = _systems(metrics)
+    table = Table(title="Scores with their 95 % intervals")
+    table.add_column("system")
+    for score in scores:
+        table.add_column(score.replace("_", " "))
+    for system in systems:
+        table.add_row(system, *[_cell(metrics, f"{system}.{score}") for score in scores])
+    return table
+
+
+def _plain_table(rows: Any, *, most: int = 40) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*[escape(str(column)) for column in rows.columns])
+    for row in rows.head(most).itertuples(index=False):
+        cells = [f"{value:.3f}" if isinstance(value, float) else escape(str(value)) for value in row]
+        table.add_row(*cells)
+    if len(rows) > most:
+        table.caption = f"{len(rows) - most} more rows in the file"
+    return table
+
+
+def _systems(metrics: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    scored = [key.removesuffix("_low") for key in metrics if key.endswith("_low")]
+    systems = dict.fromkeys(key.rpartition(".")[0] for key in scored)
+    scores = dict.fromkeys(key.rpartition(".")[2] for key in scored)
+    return sorted(systems, key=lambda system: (system != "transfer", system)), list(scores)
+
+
+def _cell(metrics: Mapping[str, float], key: str) -> str:
+    if key not in metrics:
+        return ""
+    return f"{metrics[key]:.3f} [{metrics[key + '_low']:.3f}, {metrics[key + '_high']:.3f}]"

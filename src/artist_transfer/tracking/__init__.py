@@ -1,0 +1,1 @@
+"""What a run leaves in MLflow, and what is kept of it while MLflow is away."""

@@ -1,0 +1,169 @@
+"""Devices: which one to use, whether data fits on it, and torch's settings while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from artist_transfer.errors import ArtistTransferError
+
+GIB = 1 << 30
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turn the parameter into a device that is there.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"}
+        ``auto`` takes the GPU where there is one.
+
+    Returns
+    -------
+    torch.device
+        CPU or CUDA.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the value is unknown, or a GPU is asked for where there is none.
+    """
+    if device not in DEVICES:
+        raise ArtistTransferError(f"device: {device!r} is unknown; allowed are {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ArtistTransferError("device: 'cuda' was asked for, but torch sees no GPU here; use auto or cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the memory that is free on a device or on the host.
+
+    Parameters
+    ----------
+    device : torch.device
+        CPU stands for the host: the least of what the kernel says is available and what a container may still take.
+
+    Returns
+    -------
+    int, bytes
+        0 where nothing is known.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    amounts = [amount for amount in (_available(), _container_left()) if amount is not None]
+    return max(0, min(amounts, default=0))
+
+
+def fits(n_bytes: int, device: torch.device) -> bool:
+    """Say whether data of this size may live on the device, with room left for the work itself.
+
+    Parameters
+    ----------
+    n_bytes : int, bytes
+        Size of the data.
+    device : torch.device
+        CPU stands for the host.
+
+    Returns
+    -------
+    bool
+        True if 4 GiB and a tenth of the free memory stay free on a GPU, or half of it on the host, which other
+        processes need too.
+    """
+    free = free_memory(device)
+    if device.type == "cuda":
+        return n_bytes <= 0.9 * free - 4 * GIB
+    return n_bytes <= 0.5 * free
+
+
+@contextmanager
+def surroundings(device: torch.device, *, seed: int, threads: int | None) -> Iterator[None]:
+    """Seed torch, pin its threads and let cuDNN choose its kernels (all batches have one shape), for a block.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the block works.
+    seed : int >= 0
+        For torch's generators.
+    threads : int >= 1 or None
+        None leaves them as they are.
+
+    Yields
+    ------
+    None
+        Afterwards all is as it was before.
+    """
+    threads_before, benchmark_before = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        torch.backends.cudnn.benchmark = device.type == "cuda"
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads_before)
+            torch.backends.cudnn.benchmark = benchmark_before
+
+
+@contextmanager
+def memory_errors(device: torch.device, batch: int, *, kept: str | Path | None) -> Iterator[None]:
+    """Turn torch's complaint that memory ran out into an error that says what to do.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the block works.
+    batch : int
+        Size of its batches.
+    kept : str, Path or None
+        Folder of its checkpoints.
+
+    Yields
+    ------
+    None
+        The block's other errors pass.
+
+    Raises
+    ------
+    ArtistTransferError
+        If memory ran out.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error).lower()
+        known = "out of memory" in text or "can't allocate memory" in text
+        if not known and not isinstance(error, torch.OutOfMemoryError):
+            raise
+        where = f" Checkpoints written before are kept in {kept}." if kept is not None else ""
+        raise ArtistTransferError(
+            f"{device} ran out of memory with training.batch = {batch}; make the batch smaller.{where}"
+        ) from error
+
+
+def _available() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        return None
+    return None
+
+
+def _container_left() -> int | None:
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text(encoding="ascii").strip()
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else int(limit) - used

@@ -1,0 +1,106 @@
+"""Unknown and impossible parameters are refused by their dotted key."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from artist_transfer.configuration import ProjectConfigLoader
+from artist_transfer.errors import ArtistTransferError
+from artist_transfer.parameters import Parameters, check_parameters
+from artist_transfer.pipelines.feature_learning.params import TASKS, normalised_tasks
+from artist_transfer.settings import CONFIG_LOADER_ARGS
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = sorted(
+    folder.name for folder in (ROOT / "conf").iterdir() if (folder / "parameters.yml").is_file()
+)
+
+
+def merged(env: str | None, **extra: Any) -> dict[str, Any]:
+    return ProjectConfigLoader(str(ROOT / "conf"), env, extra, **CONFIG_LOADER_ARGS)["parameters"]
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_environment_is_valid(env: str) -> None:
+    assert check_parameters(merged(env, corpus_root="somewhere")).seed == 0
+
+
+def test_every_parameter_stands_in_the_base_file() -> None:
+    written = yaml.safe_load((ROOT / "conf" / "base" / "parameters.yml").read_text())
+    assert set(written) == set(Parameters.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"bogus": 1}, ["bogus", "not a parameter", "architecture"]),
+        ({"training": {"epochz": 3}}, ["training.epochz", "Did you mean epochs?"]),
+        ({"factors": {"dictionary": {"centres": 3}}}, ["factors.dictionary.centres", "max_centres"]),
+        ({"tasks": "gz"}, ["tasks='gz'", "g (genre)"]),
+        ({"tasks": ""}, ["tasks=''", "non-empty"]),
+        ({"tasks": "gg"}, ["tasks='gg'", "at most once"]),
+        ({"architecture": "wide"}, ["architecture='wide'", "'mtn' or 'stn'"]),
+        ({"split": "random"}, ["split='random'", "artist_disjoint"]),
+        ({"folds": 0}, ["folds=0", "greater than or equal to 1"]),
+        ({"folds": 5, "split": "stratified"}, ["folds=5", "split=artist_disjoint"]),
+        ({"corpus": "fma", "corpus_root": None}, ["corpus_root", "corpus=fma"]),
+        ({"device": "tpu"}, ["device='tpu'", "'cuda'"]),
+        ({"training": {"batch": 0}}, ["training.batch=0"]),
+        ({"splitting": {"test_share": 1.5}}, ["splitting.test_share=1.5"]),
+        ({"splitting": {"balanced": {"songs": 9, "division": [4, 1, 1]}}}, ["splitting.balanced", "add up"]),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_is_allowed(extra: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(ArtistTransferError) as caught:
+        check_parameters(merged(None, **extra))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_all_errors_are_told_at_once() -> None:
+    with pytest.raises(ArtistTransferError, match=r"(?s)seed=-1.*bogus|bogus.*seed=-1"):
+        check_parameters(merged(None, bogus=1, seed=-1))
+
+
+def test_an_environment_changes_single_keys_and_keeps_the_rest_of_a_block() -> None:
+    parameters = merged("fma_medium")
+    assert parameters["ingestion"]["fma"]["subset"] == "medium"
+    assert parameters["ingestion"]["table"]["file"] == "tracks.csv"
+    assert parameters["training"]["learning_rate"] == 0.001
+
+
+def test_an_unknown_environment_names_the_known_ones() -> None:
+    with pytest.raises(ArtistTransferError) as caught:
+        merged("fma_mediun")
+    assert "Did you mean fma_medium?" in str(caught.value)
+    assert "folder" in str(caught.value)
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_any_subset_of_tasks_comes_out_in_canonical_order(n: int) -> None:
+    for letters in itertools.permutations(TASKS, n):
+        assert normalised_tasks("".join(letters)) == "".join(sorted(letters, key=TASKS.index))
+
+
+def test_paper_environments_have_the_papers_hyper_parameters() -> None:
+    for size in ("small", "medium", "large"):
+        parameters = check_parameters(merged(f"fma_{size}"))
+        assert parameters.training.epochs_by_device.cuda == 200
+        assert parameters.transfer.epochs_by_device.cuda == 50
+        assert parameters.factors.latent_dirichlet.groups == 40
+        assert parameters.factors.dictionary.max_centres == 2048
+        assert parameters.split == "stratified"
+        assert parameters.splitting.test_share == 0.15
+
+
+def test_the_configuration_folder_may_be_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "parameters.yml").write_text("seed: 7\n")
+    loader = ProjectConfigLoader(str(tmp_path), "mine", {}, **CONFIG_LOADER_ARGS)
+    assert loader["parameters"]["seed"] == 7

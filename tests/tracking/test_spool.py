@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from artist_transfer.tracking import operations
+from artist_transfer.tracking.process import identity
+from artist_transfer.tracking.spool import LINES, REPLAYED, Spool, pending, replay
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory, empty_database) -> str:
+    path = shutil.copyfile(empty_database, tmp_path_factory.mktemp("mlflow") / "mlflow.db")
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def client(uri):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+@pytest.fixture
+def run_id(client, tmp_path) -> str:
+    found = client.get_experiment_by_name("kept")
+    experiment = found.experiment_id if found else client.create_experiment("kept", tmp_path.as_uri())
+    return client.create_run(experiment).info.run_id
+
+
+def dead() -> str | None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = identity(process.pid)
+    process.kill()
+    process.wait()
+    return name
+
+
+def kept(root: Path, run_id: str | None, *, process: str | None = None, end: bool = True) -> Spool:
+    header = {"run_id": run_id, "experiment": "kept", "run_name": "agf", "start": operations.now()}
+    header |= {"process": process, "tags": {"corpus": "tiny"}, "params": {"seed": "0"}}
+    spool = Spool(root / "one", header)
+    file = root / "factor_table.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("as it was")
+    spool.append(operations.params({"epochs": "3", "seed": "0"}, label="parameters"))
+    spool.append(operations.metrics([("train.g.loss", 1.0 / (n + 1), n) for n in range(2500)], label="history"))
+    spool.append(operations.artifact(str(file), folder="05_model_input/mfcc", label="table"))
+    file.write_text("as the next run wrote it")
+    if end:
+        spool.append(operations.end("FINISHED"))
+    return spool
+
+
+def text(client, run_id: str) -> str:
+    return Path(client.download_artifacts(run_id, "05_model_input/mfcc/factor_table.txt")).read_text()
+
+
+def test_everything_goes_into_the_run_it_belongs_to(tmp_path, uri, client, run_id):
+    kept(tmp_path, run_id)
+    assert pending(tmp_path) == [tmp_path / "one"]
+    done = replay(tmp_path / "one", uri)
+    run = client.get_run(run_id)
+    assert (done.run_id, done.operations, done.refused, done.busy) == (run_id, 4, [], False)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"epochs": "3", "seed": "0"}
+    history = client.get_metric_history(run_id, "train.g.loss")
+    assert {point.step: point.value for point in history} == {n: 1.0 / (n + 1) for n in range(2500)}
+    assert text(client, run_id) == "as it was"
+    assert REPLAYED not in run.data.tags
+    assert pending(tmp_path) == []
+
+
+@pytest.mark.parametrize("gone", [None, "0" * 32, "deleted"])
+def test_without_its_run_a_new_one_is_made_and_tagged(tmp_path, uri, client, run_id, gone):
+    if gone == "deleted":
+        client.delete_run(run_id)
+        gone = run_id
+    spool = kept(tmp_path, gone)
+    start = json.loads((spool.folder / "header.json").read_text())["start"]
+    done = replay(spool.folder, uri)
+    run = client.get_run(done.run_id)
+    assert run.data.tags[REPLAYED] == "true"
+    assert run.data.tags["corpus"] == "tiny"
+    assert run.data.params == {"epochs": "3", "seed": "0"}
+    assert (run.info.start_time, run.info.run_name, run.info.status) == (start, "agf", "FINISHED")
+
+
+def test_a_replay_that_broke_off_logs_nothing_twice(tmp_path, uri, client, run_id, monkeypatch):
+    spool = kept(tmp_path, run_id)
+    with monkeypatch.context() as patched:
+        patched.setitem(operations._PERFORM, "artifact", lambda *_: (_ for _ in ()).throw(ConnectionError("gone")))
+        with pytest.raises(ConnectionError):
+            replay(spool.folder, uri)
+    assert pending(tmp_path) == [spool.folder]
+    replay(spool.folder, uri)
+    assert len(client.get_metric_history(run_id, "train.g.loss")) == 2500
+    assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_the_spool_of_a_process_that_was_killed_ends_the_run_as_killed(tmp_path, uri, client, run_id):
+    spool = kept(tmp_path, run_id, process=dead(), end=False)
+    with (spool.folder / LINES).open("a") as stream:
+        stream.write('{"kind": "metrics", "metr')  # killed while it wrote
+    assert replay(spool.folder, uri).operations == 3
+    assert client.get_run(run_id).info.status == "KILLED"
+    assert text(client, run_id) == "as it was"
+
+
+def test_the_spool_of_a_run_that_goes_on_is_left_alone(tmp_path, uri, client, run_id):
+    spool = kept(tmp_path, run_id, process=identity(), end=False)
+    if identity() is not None:
+        assert replay(spool.folder, uri).busy
+        assert pending(tmp_path) == [spool.folder]
+    spool.close()
+    assert not replay(spool.folder, uri).busy
+    assert client.get_run(run_id).info.status == "RUNNING"  # its process has said, or will say, how it ended
+
+
+def test_a_changed_parameter_becomes_a_tag(client, run_id):
+    operations.perform(operations.params({"epochs": "3", "seed": "0"}, label=""), client, run_id)
+    operations.perform(operations.params({"epochs": "9", "seed": "0", "new": "1"}, label=""), client, run_id)
+    run = client.get_run(run_id)
+    assert run.data.params == {"epochs": "3", "seed": "0", "new": "1"}
+    assert run.data.tags["changed_parameter.epochs"] == "9"
+    assert "changed_parameter.seed" not in run.data.tags
+
+
+def test_what_mlflow_refuses_is_named_and_the_rest_logged(tmp_path, uri, client, run_id):
+    spool = kept(tmp_path, run_id, end=False)
+    spool.append({"kind": "metrics", "metrics": [["bad(name)", 1.0, 1, 0]], "label": "bad one"})
+    spool.append(operations.end("FAILED"))
+    assert replay(spool.folder, uri).refused == ["bad one"]
+    assert client.get_run(run_id).info.status == "FAILED"
+
+
+def test_the_command_replays_and_says_so(tmp_path, uri, client, run_id, capsys):
+    from artist_transfer.tracking.__main__ import main
+
+    kept(tmp_path, run_id)
+    assert main(["--uri", "http://127.0.0.1:9", "--spool", str(tmp_path)]) == 1
+    assert "refused" in capsys.readouterr().err
+    assert main(["--uri", uri, "--spool", str(tmp_path)]) == 0
+    assert run_id in capsys.readouterr().out
+    assert client.get_run(run_id).info.status == "FINISHED"

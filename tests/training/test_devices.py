@@ -1,0 +1,51 @@
+"""Which device, and what fits on it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from artist_transfer.errors import ArtistTransferError
+from artist_transfer.training import devices as module
+from artist_transfer.training.devices import GIB, fits, free_memory, memory_errors, resolve_device
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_resolving(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert resolve_device("cpu").type == "cpu"
+    assert resolve_device("auto").type == ("cuda" if there else "cpu")
+    if there:
+        assert resolve_device("cuda").type == "cuda"
+    else:
+        with pytest.raises(ArtistTransferError, match="device: 'cuda'"):
+            resolve_device("cuda")
+    with pytest.raises(ArtistTransferError, match="auto, cpu, cuda"):
+        resolve_device("tpu")
+
+
+def test_margins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "free_memory", lambda _device: 100 * GIB)
+    assert fits(50 * GIB, CPU) and not fits(51 * GIB, CPU)
+    assert fits(86 * GIB, torch.device("cuda")) and not fits(87 * GIB, torch.device("cuda"))
+
+
+def test_a_container_may_have_less_than_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert free_memory(CPU) > 0
+    monkeypatch.setattr(module, "_available", lambda: 8 * GIB)
+    monkeypatch.setattr(module, "_container_left", lambda: 2 * GIB)
+    assert free_memory(CPU) == 2 * GIB
+    monkeypatch.setattr(module, "_container_left", lambda: None)
+    assert free_memory(CPU) == 8 * GIB
+
+
+def test_only_lack_of_memory_is_translated() -> None:
+    with (
+        pytest.raises(ArtistTransferError, match="training.batch = 64.*kept in here"),
+        memory_errors(CPU, 64, kept="here"),
+    ):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+    with pytest.raises(RuntimeError, match="shape"), memory_errors(CPU, 64, kept=None):
+        raise RuntimeError("shape mismatch")
