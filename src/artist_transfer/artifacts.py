@@ -158,9 +158,7 @@ def write_json(path: str | Path, value: object) -> None:
         What json can write.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:
@@ -197,9 +195,7 @@ def commit_folder(folder: str | Path, *, files: Sequence[str], details: Mapping[
         The details, as written.
     """
     folder = Path(folder)
-    sums = {
-        name: {"sha256": sha256_of(folder / name), "size": (folder / name).stat().st_size} for name in files
-    }
+    sums = {name: {"sha256": sha256_of(folder / name), "size": (folder / name).stat().st_size} for name in files}
     write_json(folder / MANIFEST, {"files": sums, "details": dict(details)})
     return dict(details)
 

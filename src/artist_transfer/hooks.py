@@ -75,9 +75,7 @@ class TrackingHooks:
         self._parameters = parameters.get("parameters", {})
 
     @hook_impl(wrapper=True)
-    def before_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Any, catalog: Any
-    ) -> Generator[None, Any, Any]:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> Generator[None, Any, Any]:
         """Start the MLflow run, after all checks of the others.
 
         Parameters

@@ -14,7 +14,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.download.params import DownloadBlock
-from artist_transfer.pipelines.feature_learning.params import TASKS, Architecture, Device, TrainingBlock, normalised_tasks
+from artist_transfer.pipelines.feature_learning.params import (
+    TASKS,
+    Architecture,
+    Device,
+    TrainingBlock,
+    normalised_tasks,
+)
 from artist_transfer.pipelines.group_factors.params import FactorsBlock, FitOn
 from artist_transfer.pipelines.ingestion.params import CorpusKind, IngestionBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
@@ -98,9 +104,7 @@ def _explain(details: Any) -> str:
     if details["type"] == "extra_forbidden":
         known = _keys_at(location[:-1])
         place = f"below {'.'.join(location[:-1])}" if location[:-1] else "at the top level"
-        return (
-            f"{key} is not a parameter{suggestion(location[-1], known)} Allowed {place}: {', '.join(known)}"
-        )
+        return f"{key} is not a parameter{suggestion(location[-1], known)} Allowed {place}: {', '.join(known)}"
     message = details["msg"].removeprefix("Value error, ")
     if not key:
         return message

@@ -80,9 +80,7 @@ def _audio(value: str | None) -> None:
     if value is None:
         raise ArtistTransferError("audio is needed for this pipeline: --params audio=FILE_OR_FOLDER")
     if not Path(value).exists():
-        raise ArtistTransferError(
-            f"audio={value}: there is no such file or folder (looked from {Path.cwd()})"
-        )
+        raise ArtistTransferError(f"audio={value}: there is no such file or folder (looked from {Path.cwd()})")
 
 
 def _device(value: str) -> None:

@@ -70,7 +70,7 @@ def _plain_table(rows: Any, *, most: int = 40) -> Any:
 
 def _systems(metrics: Mapping[str, float]) -> tuple[list[str], list[str]]:
     scored = [key.removesuffix("_low") for key in metrics if key.endswith("_low")]
-    systems = dict.fromkeys(key.rpartition(".")[0] for key in scored)
+    systems = dict.fromkeys(key.rpartition(".")[0] for key in scored if not key.startswith("difference."))
     scores = dict.fromkeys(key.rpartition(".")[2] for key in scored)
     return sorted(systems, key=lambda system: (system != "transfer", system)), list(scores)
 

@@ -31,20 +31,19 @@ def test_goes_by_content_not_by_name(tmp_path: Path, container: str, subtype: st
     if container != "MP3":
         assert decoded.audio_hash == hashlib.sha256(whole.tobytes()).hexdigest()
     assert decode(path.rename(tmp_path / "another name")).audio_hash == decoded.audio_hash
-    assert decoded.declared_s == pytest.approx(2.0, abs=0.1)
+    assert decoded.declared_s == pytest.approx(2.0, abs=1e-3)
 
 
 @pytest.mark.parametrize(("container", "subtype"), KINDS)
 def test_blocks_give_the_same_samples_as_one_read(tmp_path: Path, container: str, subtype: str | None) -> None:
     path = write(tmp_path / "long", tone(30.0, channels=2, rate=44_100), rate=44_100, container=container, subtype=subtype)
-    with path.open("rb") as stream:
-        whole, _ = soundfile.read(stream, dtype="float32")
-    found = [decode(path).samples]
-    if container == "MP3":  # without its table of contents, too
-        path.write_bytes(path.read_bytes().replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0"))
-        found.append(decode(path).samples[1105 : 1105 + len(whole)])  # the decoder's delay is no longer known
-    for samples in found:
-        np.testing.assert_allclose(samples, to_mono(whole), atol=1e-6 if container == "MP3" else 0)
+    for without_table_of_contents in (False, True) if container == "MP3" else (False,):
+        if without_table_of_contents:
+            path.write_bytes(path.read_bytes().replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0"))
+        with path.open("rb") as stream:
+            whole, _ = soundfile.read(stream, dtype="float32", always_2d=True)
+        assert len(whole) >= 30 * 44_100
+        np.testing.assert_allclose(decode(path).samples, to_mono(whole), atol=1e-6 if container == "MP3" else 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -75,7 +74,7 @@ def test_mp3_header_length_equals_mutagens(tmp_path: Path, rate: int, channels: 
         path.write_bytes(tags + plain)
         with path.open("rb") as stream:
             seconds = mp3_seconds(stream)
-        assert seconds == pytest.approx(mutagen.mp3.MP3(path).info.length, abs=0.15)
+        assert seconds == pytest.approx(mutagen.mp3.MP3(path).info.length, abs=1e-3)
         half = cut(path, 0.5)
         with half.open("rb") as stream:
             assert mp3_seconds(stream) == seconds

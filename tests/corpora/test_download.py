@@ -155,9 +155,7 @@ def test_the_list_of_fma_is_complete() -> None:
         assert archive.url == f"https://os.unil.cloud.switch.ch/fma/{archive.name}"
         assert re.fullmatch("[0-9a-f]{40}", archive.sha1)
     gib = {key: archive.size / 2**30 for key, archive in FMA_ARCHIVES.items() if archive.size}
-    assert gib == pytest.approx(
-        {"metadata": 342 / 1024, "small": 7.2, "medium": 22.2, "large": 93.4}, rel=0.01
-    )
+    assert gib == pytest.approx({"metadata": 342 / 1024, "small": 7.2, "medium": 22.2, "large": 93.4}, rel=0.01)
 
 
 def test_a_subset_is_metadata_and_audio() -> None:
@@ -243,9 +241,7 @@ def test_a_file_that_changed_in_between_starts_over(tmp_path: Path, url: str, be
     assert behaviour.asked[1] == (0, len(new), '"one"')
 
 
-def test_a_range_that_was_not_asked_for_is_not_appended(
-    tmp_path: Path, url: str, behaviour: Behaviour
-) -> None:
+def test_a_range_that_was_not_asked_for_is_not_appended(tmp_path: Path, url: str, behaviour: Behaviour) -> None:
     behaviour.wrong_range = True
     behaviour.break_after = [400_000]
     assert get(tmp_path, url).read_bytes() == CONTENT
@@ -263,18 +259,14 @@ def test_without_a_strong_tag_the_checksum_decides(
     assert behaviour.asked[1][2] is None
 
 
-def test_without_a_length_the_expected_size_tells_a_break(
-    tmp_path: Path, url: str, behaviour: Behaviour
-) -> None:
+def test_without_a_length_the_expected_size_tells_a_break(tmp_path: Path, url: str, behaviour: Behaviour) -> None:
     behaviour.sends_length = False
     behaviour.break_after = [400_000]
     assert get(tmp_path, url).read_bytes() == CONTENT
     assert behaviour.asked[1][:2] == (400_000, 500_000)
 
 
-def test_a_wrong_checksum_is_an_error_and_leaves_nothing(
-    tmp_path: Path, url: str, behaviour: Behaviour
-) -> None:
+def test_a_wrong_checksum_is_an_error_and_leaves_nothing(tmp_path: Path, url: str, behaviour: Behaviour) -> None:
     behaviour.content = CONTENT[:-1] + b"?"
     with pytest.raises(ArtistTransferError, match="removed") as caught:
         get(tmp_path, url)
@@ -310,9 +302,7 @@ def test_a_part_that_is_too_long_starts_over(tmp_path: Path, url: str, behaviour
     assert [start for start, _, _ in behaviour.asked] == [900_004, 0]
 
 
-def test_passing_trouble_is_waited_out_and_refusals_are_not(
-    tmp_path: Path, url: str, behaviour: Behaviour
-) -> None:
+def test_passing_trouble_is_waited_out_and_refusals_are_not(tmp_path: Path, url: str, behaviour: Behaviour) -> None:
     behaviour.statuses = [503, 500]
     assert get(tmp_path / "a", url).read_bytes() == CONTENT
     behaviour.statuses = [404]
@@ -329,7 +319,7 @@ def test_no_server_at_all(tmp_path: Path) -> None:
         get(tmp_path, "file:///etc")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_named(tmp_path: Path, url: str) -> None:
     part = part_of(tmp_path)
     part.parent.mkdir(parents=True)
@@ -452,9 +442,7 @@ def test_a_killed_unpacking_goes_on(tmp_path: Path) -> None:
     noise = np.random.default_rng([0, 2])
     files = {f"fma_small/{k:03d}/{k:06d}.mp3": noise.bytes(60_000) for k in range(300)}
     source, out = zip_of(tmp_path / "a.zip", files), tmp_path / "out"
-    child = subprocess.Popen(
-        [sys.executable, "-c", EXTRACT, str(source), str(out)], stderr=subprocess.DEVNULL
-    )
+    child = subprocess.Popen([sys.executable, "-c", EXTRACT, str(source), str(out)], stderr=subprocess.DEVNULL)
     give_up = time.monotonic() + 30
     while not (out / "fma_small/030").exists() and time.monotonic() < give_up:
         time.sleep(0.002)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -74,14 +75,14 @@ def test_equal_rows_give_no_equal_centres() -> None:
 
 
 def test_threads_do_not_change_a_bit() -> None:
-    points = rows(6000)
+    points = rows(4000)
     results = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            dictionary = fit_dictionary(points, max_centres=500)
+            dictionary = fit_dictionary(points, max_centres=200)
             results.append((dictionary.centres.tobytes(), dictionary.inertia, dictionary.assign(points).tobytes()))
     assert results[0] == results[1]
-    assert fit_dictionary(points, max_centres=500, seed=1).centres.tobytes() != results[0][0]
+    assert fit_dictionary(points, max_centres=200, seed=1).centres.tobytes() != results[0][0]
 
 
 def test_stored_and_read_again_with_equal_bytes(tmp_path) -> None:
@@ -102,7 +103,7 @@ def test_impossible_rows_are_refused(bad: np.ndarray) -> None:
 
 
 class TestSample:
-    lengths = {"a": 1000, "b": 3000, "c": 10}
+    lengths: ClassVar = {"a": 1000, "b": 3000, "c": 10}
 
     def of(self, track_id: str) -> np.ndarray:
         start = {"a": 0, "b": 10_000, "c": 20_000}[track_id]

@@ -10,7 +10,7 @@ from artist_transfer.errors import ArtistTransferError
 from artist_transfer.factors.reading import factor_columns, read_factors
 
 TABLE = pd.DataFrame(
-    {"fold": 2, "artist_id": ["a", "b", "c"], "f00": [0.9, 0.2, 0.1], "f01": [0.1, 0.8, 0.9], "note": "x"}
+    {"fold": 2, "artist_id": ["a", "b", "c"], "f00": [0.9, 0.3, 0.1], "f01": [0.1, 0.7, 0.9], "note": "x"}
 )
 TRACKS = pd.DataFrame(
     {
@@ -29,10 +29,10 @@ def test_columns() -> None:
 def test_reading_by_hand() -> None:
     reading = read_factors(TABLE, TRACKS)
     assert reading["fold"].tolist() == [2, 2]
-    np.testing.assert_allclose(reading["share"], [1.2 / 3, 1.8 / 3])
-    assert reading["artists"].tolist() == ["Ann 0.90, Bob 0.20, c 0.10", "c 0.90, Bob 0.80, Ann 0.10"]
-    # f00: Ann's 0.9 is half rock, half folk; Bob's 0.2 folk; c has no genre: of 1.2 in all
-    assert reading["genres"][0] == "Folk 0.54, Rock 0.38, no genre 0.08"
+    np.testing.assert_allclose(reading["share"], [1.3 / 3, 1.7 / 3])
+    assert reading["artists"].tolist() == ["Ann 0.90, Bob 0.30, c 0.10", "c 0.90, Bob 0.70, Ann 0.10"]
+    # f00: Ann's 0.9 is half rock, half folk; Bob's 0.3 folk; c has no genre: of 1.3 in all
+    assert reading["genres"][0] == "Folk 0.58, Rock 0.35, no genre 0.08"
     assert reading["words"].tolist() == ["", ""]
 
 
@@ -40,7 +40,7 @@ def test_words_by_their_weight() -> None:
     topics = np.array([[0.7, 0.0, 0.3], [0.0, 1.0, 0.0]])
     reading = read_factors(TABLE, TRACKS, topics=topics, words=["fugue", "waltz", "aria"], n_heaviest=2)
     assert reading["words"].tolist() == ["fugue 0.70, aria 0.30", "waltz 1.00"]
-    assert reading["artists"].tolist() == ["Ann 0.90, Bob 0.20", "c 0.90, Bob 0.80"]
+    assert reading["artists"].tolist() == ["Ann 0.90, Bob 0.30", "c 0.90, Bob 0.70"]
 
 
 def test_a_corpus_without_genres_can_be_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def fake(path):
     if text == "hang":
         time.sleep(60)
     if text == "slow":
-        time.sleep(0.2)
+        time.sleep(0.1)
     if text == "raise":
         raise ValueError("no such thing")
     numbers = {"a.mean": float(len(path.rsplit("/")[-1])), "b.mean": float(ord(text[0])), "x.key": "C#"}
@@ -67,7 +68,11 @@ def chord(path: Path, *, root_hz: float = 220.0, seconds: float = 2.0, silent_s:
 
 def table(names: list[str], suffix: str) -> pd.DataFrame:
     return pd.DataFrame(
-        {"track_id": names, "path": [n + suffix for n in names], "audio_hash": [f"hash of {n}" for n in names]}
+        {
+            "track_id": names,
+            "path": [n + suffix for n in names],
+            "audio_hash": [f"hash of {n}" for n in names],
+        }
     )
 
 
@@ -149,9 +154,7 @@ class TestWorkers:
         monkeypatch.syspath_prepend(str(tmp_path))
         monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
         (tmp_path / "log").touch()
-        import fake_extractor
-
-        yield fake_extractor.fake
+        yield importlib.import_module("fake_extractor").fake
         sys.modules.pop("fake_extractor")
 
     @staticmethod
@@ -165,7 +168,12 @@ class TestWorkers:
         tracks = self.files(tmp_path / "c", t1="ok", t2="crash", t3="hang", t4="raise", t5="ok", t6="ok")
         with pytest.warns(ArtistTransferWarning, match="3 track"):
             manifest = extract_corpus(
-                tracks, corpus_root=tmp_path / "c", folder=tmp_path / "o", n_workers=2, timeout_s=4, extract=fake
+                tracks,
+                corpus_root=tmp_path / "c",
+                folder=tmp_path / "o",
+                n_workers=2,
+                timeout_s=4,
+                extract=fake,
             )
         assert set(manifest["failed"]) == {"t2", "t3", "t4"}
         assert "crashed" in manifest["failed"]["t2"]
@@ -175,9 +183,7 @@ class TestWorkers:
 
     def test_incomplete_descriptors_are_dropped_and_named(self, tmp_path: Path, fake) -> None:
         tracks = self.files(tmp_path / "c", t1="ok", t2="nan", t3="less", t4="huge")
-        manifest = extract_corpus(
-            tracks, corpus_root=tmp_path / "c", folder=tmp_path / "o", shard_size=2, extract=fake
-        )
+        manifest = extract_corpus(tracks, corpus_root=tmp_path / "c", folder=tmp_path / "o", shard_size=2, extract=fake)
         every = read_corpus(manifest, folder=tmp_path / "o")
         assert every.dropped == ("a.mean", "b.mean")
         assert every.names == tuple(sorted(f"x.key={pitch}" for pitch in PITCHES))
@@ -189,7 +195,12 @@ class TestWorkers:
         tracks = self.files(tmp_path / "c", **{f"t{i}": "ok" for i in range(7)})
         for out, rows, n in (("one", tracks, 1), ("two", tracks.iloc[::-1], 2)):
             extract_corpus(
-                rows, corpus_root=tmp_path / "c", folder=tmp_path / out, n_workers=n, shard_size=3, extract=fake
+                rows,
+                corpus_root=tmp_path / "c",
+                folder=tmp_path / out,
+                n_workers=n,
+                shard_size=3,
+                extract=fake,
             )
         assert len(tree(tmp_path / "one")) == 9
         assert tree(tmp_path / "one") == tree(tmp_path / "two")
@@ -198,9 +209,7 @@ class TestWorkers:
         tracks = self.files(tmp_path / "c", **{f"t{i}": "ok" for i in range(4)})
 
         def run() -> dict:
-            return extract_corpus(
-                tracks, corpus_root=tmp_path / "c", folder=tmp_path / "o", shard_size=2, extract=fake
-            )
+            return extract_corpus(tracks, corpus_root=tmp_path / "c", folder=tmp_path / "o", shard_size=2, extract=fake)
 
         manifest, before = run(), tree(tmp_path / "o")
         assert run() == manifest
@@ -217,7 +226,7 @@ class TestWorkers:
         assert run()["shards"][0]["name"] != manifest["shards"][0]["name"]
 
     def test_killed_run_goes_on_with_the_same_bytes(self, tmp_path: Path, fake) -> None:
-        tracks = self.files(tmp_path / "c", **{f"t{i:02d}": "slow" for i in range(12)})
+        tracks = self.files(tmp_path / "c", **{f"t{i:02d}": "slow" for i in range(10)})
         tracks.to_json(tmp_path / "tracks.json")
         script = tmp_path / "go.py"
         script.write_text(
@@ -235,13 +244,13 @@ class TestWorkers:
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         done = [folder.name for folder in (tmp_path / "o").iterdir() if open_folder(folder) is not None]
-        assert 1 <= len(done) < 6
+        assert 1 <= len(done) < 5
         time.sleep(0.5)  # the orphaned worker finds its pipe closed and ends
         (tmp_path / "log").write_text("")
         options = {"corpus_root": tmp_path / "c", "shard_size": 2, "extract": fake}
         manifest = extract_corpus(tracks, folder=tmp_path / "o", **options)
         again = (tmp_path / "log").read_text().split()
-        assert len(again) == len(set(again)) == 12 - 2 * len(done)
+        assert len(again) == len(set(again)) == 10 - 2 * len(done)
         assert extract_corpus(tracks, folder=tmp_path / "clean", **options) == manifest
         resumed = {name: data for name, data in tree(tmp_path / "o").items() if ".part" not in name}
         assert resumed == tree(tmp_path / "clean")

@@ -47,7 +47,10 @@ def test_test_rows_cannot_change_it(skewed: np.ndarray) -> None:
 
 def test_small_descriptors_are_not_flattened() -> None:
     column = np.random.default_rng(0).normal(3e-9, 1e-10, 500)[:, None].astype(np.float32)
-    same, large = fit_quantiles(column).transform(column), fit_quantiles(column * 2**40).transform(column * 2**40)
+    same, large = (
+        fit_quantiles(column).transform(column),
+        fit_quantiles(column * 2**40).transform(column * 2**40),
+    )
     np.testing.assert_array_equal(same, large)
     assert same.std() == pytest.approx(1, abs=0.02)
 

@@ -13,6 +13,12 @@ GENRES = ["baroque", "classical", "modern", "renaissance", "romantic"]
 
 
 @pytest.fixture
+def evil() -> str:
+    """A name that is also code."""
+    return EVIL
+
+
+@pytest.fixture
 def history() -> pd.DataFrame:
     """Losses of two nets in two folds."""
     rows = [
@@ -107,8 +113,14 @@ def inputs(
             "track_id": [f"{k:06d}" for k in range(9)],
             "path": [f"000/{k:06d}.mp3" for k in range(9)],
             "artist_id": ["a01", None, "a02", "a03", "a04", "a05", "a06", "a07", "a08"],
-            "reason": ["empty file", "missing file", *["truncated: 12.3 s of 30.0 s declared"] * 4]
-            + ["unreadable: no frames", "unreadable: bad header", f"unreadable: {EVIL}"],
+            "reason": [
+                "empty file",
+                "missing file",
+                *["truncated: 12.3 s of 30.0 s declared"] * 4,
+                "unreadable: no frames",
+                "unreadable: bad header",
+                f"unreadable: {EVIL}",
+            ],
         }
     )
     leakage = pd.DataFrame(

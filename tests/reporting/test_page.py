@@ -20,8 +20,6 @@ import pytest
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.reporting.page import SECTIONS, render_report
 
-from .conftest import EVIL
-
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -91,10 +89,10 @@ def test_it_says_what_was_found(page: str) -> None:
     assert "1900 centres instead of 2048" in words
 
 
-def test_names_from_files_stay_text(page: str) -> None:
+def test_names_from_files_stay_text(page: str, evil: str) -> None:
     reader = Reader(page)
-    assert EVIL not in page
-    assert EVIL in reader.words
+    assert evil not in page
+    assert evil in reader.words
     kinds = [attrs.get("type") for tag, attrs in reader.elements if tag == "script"]
     assert kinds == ["application/json"] * 7 + [None, None]
     for attrs in (attrs for _, attrs in reader.elements):
@@ -126,11 +124,10 @@ with open(sys.argv[1], "rb") as stream:
 
 def test_equal_results_give_equal_bytes(inputs: dict[str, Any], page: str, tmp_path: Path) -> None:
     (tmp_path / "inputs").write_bytes(pickle.dumps(inputs))
-    for seed in ("1", "2"):
-        command = [sys.executable, "-c", RENDER, str(tmp_path / "inputs")]
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-        assert found.strip() == hashlib.sha256(page.encode()).hexdigest()
+    command = [sys.executable, "-c", RENDER, str(tmp_path / "inputs")]
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}  # this process has another one
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert found.strip() == hashlib.sha256(page.encode()).hexdigest()
 
 
 def test_a_corpus_without_genres_says_why_it_was_not_evaluated(inputs: dict[str, Any]) -> None:

@@ -27,9 +27,7 @@ def test_every_combination_of_tasks_is_there_once() -> None:
         (True, 1, (0.8486, 0.6155)),
     ],
 )
-def test_the_averages_are_those_of_table_3(
-    with_genre: bool, architecture: int, expected: tuple[float, float]
-) -> None:
+def test_the_averages_are_those_of_table_3(with_genre: bool, architecture: int, expected: tuple[float, float]) -> None:
     rows = [
         values[architecture]
         for tasks, values in TABLE_4.items()

@@ -33,8 +33,8 @@ def test_findings_in_plain_words(metrics: dict[str, float]) -> None:
         ("open", "Against the genre-only STN: no difference could be shown in log loss or macro F1."),
         (
             "mixed",
-            "Against MFCC statistics + logistic regression: worse in log loss; no difference could be shown in "
-            "macro F1.",
+            "Against MFCC statistics + logistic regression: worse in log loss; no difference could be shown "
+            "in macro F1.",
         ),
     ]
     assert found[0].details[0] == "log loss −0.130 (95 % interval −0.200 to −0.060)"

@@ -66,9 +66,7 @@ def test_a_leak_in_one_fold_of_five_is_an_alarm(inputs: dict[str, Any]) -> None:
     folds.loc[at, ["shared_test", "test_tracks_affected"]] = [1, 7]
     table, alarms = tables.leakage_view(folds)
     assert table.marked == set(np.flatnonzero(at))
-    assert alarms == [
-        "Training and test share exact duplicates (1 % of the test tracks): scores are then optimistic."
-    ]
+    assert alarms == ["Training and test share exact duplicates (1 % of the test tracks): scores are then optimistic."]
 
 
 def test_the_paper_stands_beneath_and_is_said_not_to_compare(metrics: dict[str, float]) -> None:

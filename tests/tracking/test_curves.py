@@ -23,9 +23,7 @@ def test_nets_are_named_only_where_two_learned_the_same_task():
 
 
 def test_every_column_of_numbers_is_a_curve_and_missing_values_are_left_out():
-    history = pd.DataFrame(
-        {"epoch": [0, 1], "loss": [1.0, None], "learning_rate": [0.1, 0.2], "note": ["a", "b"]}
-    )
+    history = pd.DataFrame({"epoch": [0, 1], "loss": [1.0, None], "learning_rate": [0.1, 0.2], "note": ["a", "b"]})
     assert curves(history) == [
         ("train.loss", 1.0, 0),
         ("train.learning_rate", 0.1, 0),

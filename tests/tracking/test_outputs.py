@@ -94,7 +94,8 @@ def test_the_files_of_weights_are_logged_and_the_cache_of_a_manifest_is_not(rule
     cache = rule.project / "data/cache/nets/0123"
     Stored(cache / "net.json")
     Stored(cache / "net.safetensors")
-    data = {"nets": [{"folder": "data/cache/nets/0123"}], "words": "no/such/path"}
+    Stored(rule.project / "data/cache/mel/4567/shard.npy")
+    data = {"nets": [{"folder": "data/cache/nets/0123"}], "mel": "data/cache/mel/4567", "words": "no/such/path"}
     weights = rule.apply("net_weights", data, Stored(rule.project / "data/06_models/net_weights.json"))
     assert artifacts(weights) == [
         "06_models/net_weights.json",

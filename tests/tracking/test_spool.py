@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,16 @@ def test_the_spool_of_a_run_that_goes_on_is_left_alone(tmp_path, uri, client, ru
     spool.close()
     assert not replay(spool.folder, uri).busy
     assert client.get_run(run_id).info.status == "RUNNING"  # its process has said, or will say, how it ended
+
+
+def test_the_spool_of_another_boot_waits_a_day_unless_it_is_asked_for(tmp_path, uri, client, run_id):
+    spool = kept(tmp_path, run_id, process="another-boot/1/2/3", end=False)
+    assert replay(spool.folder, uri).busy
+    assert not replay(spool.folder, uri, force=True).busy
+    old = kept(tmp_path, run_id, process="another-boot/1/2/3", end=False)
+    a_day_ago = time.time() - 86_500
+    os.utime(old.folder / LINES, (a_day_ago, a_day_ago))
+    assert not replay(old.folder, uri).busy
 
 
 def test_a_changed_parameter_becomes_a_tag(client, run_id):

@@ -45,7 +45,7 @@ def test_while_mlflow_is_there_nothing_is_kept(tracked):
 
 
 def test_a_locked_database_costs_one_wait_and_everything_is_caught_up(tracked, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracker, "ANSWER_S", 0.5)
+    monkeypatch.setattr(tracker, "SQLITE_ANSWER_S", 0.5)
     tracked.log(one("before"))
     with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")

@@ -17,7 +17,6 @@ import torch
 
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.models.dcnn import MultiTaskNet
-from artist_transfer.training import checkpoints as module
 from artist_transfer.training.checkpoints import (
     Interrupted,
     load_checkpoint,
@@ -205,16 +204,18 @@ def test_two_processes_on_one_cache(problem: ModuleType, tmp_path: Path) -> None
     assert_equal_folders(tmp_path / "shared" / "nets" / alone.folder.name, alone.folder)
 
 
-def test_a_full_disk_is_an_error_and_the_old_checkpoint_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("room", [4096, 100])
+def test_a_full_disk_is_an_error_and_the_old_checkpoint_stays(tmp_path: Path, room: int) -> None:
+    """A limit on the size of files stands for the full disk: the system refuses the write half-way."""
+    resource = pytest.importorskip("resource")
     save(tmp_path, 1)
-
-    def full(*_args: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "save_file", full)
-        with pytest.raises(ArtistTransferError, match="checkpoint-000000002.*No space left"):
-            save(tmp_path, 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(ArtistTransferError, match=r"checkpoint-000000002\..*cannot be written"):
+            save_checkpoint(tmp_path, 2, tensors={"a": torch.zeros(100_000)}, state={"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(list(tmp_path.iterdir())) == 2
     found = load_checkpoint(tmp_path)
     assert found is not None and found[1] == {"step": 1}

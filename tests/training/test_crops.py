@@ -161,7 +161,7 @@ def test_bad_input() -> None:
         with pytest.raises(ArtistTransferError, match="training tracks"):
             FrameStore.build(Numbered(), ids, device=CPU)
     store = FrameStore.build(Numbered(), IDS, device=CPU)
-    with pytest.raises(ArtistTransferError, match="2 training tracks are shorter.* a with 16"):
+    with pytest.raises(ArtistTransferError, match=r"2 training tracks are shorter.* a with 16"):
         CropSampler(store, make_targets(), batch=2, crop=17, seed=0)
     few = FrameStore.build(Numbered(), IDS[:3], device=CPU)
     with pytest.raises(ArtistTransferError, match="7 tracks"):

@@ -43,7 +43,7 @@ def test_a_container_may_have_less_than_the_host(monkeypatch: pytest.MonkeyPatch
 
 def test_only_lack_of_memory_is_translated() -> None:
     with (
-        pytest.raises(ArtistTransferError, match="training.batch = 64.*kept in here"),
+        pytest.raises(ArtistTransferError, match=r"training.batch = 64.*kept in here"),
         memory_errors(CPU, 64, kept="here"),
     ):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")

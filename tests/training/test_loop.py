@@ -62,7 +62,7 @@ def test_number_of_updates_and_history(problem: ModuleType) -> None:
     by_epoch = Counter()
     for row in result.history:
         by_epoch[row["epoch"]] += row["steps"]
-    assert by_epoch == {epoch: 6 for epoch in range(1, 6)}
+    assert by_epoch == dict.fromkeys(range(1, 6), 6)
     assert {row["task"] for row in result.history} == {"g", "m"}
 
 
@@ -94,11 +94,17 @@ def test_checkpoints_while_training_change_nothing(problem: ModuleType, tmp_path
     assert not torch.equal(whole.towers["g"].out.weight, other.towers["g"].out.weight)
 
 
-def test_threads_are_put_back(problem: ModuleType) -> None:
+def test_threads_are_pinned_and_put_back(problem: ModuleType) -> None:
     during = []
     before = torch.get_num_threads()
-    train_tiny(problem, epochs=1, threads=2, stop=lambda: during.append(torch.get_num_threads()))
-    assert set(during) == {2} and torch.get_num_threads() == before
+
+    def stop() -> bool:
+        during.append(torch.get_num_threads())
+        return True
+
+    with pytest.raises(Interrupted):
+        train_tiny(problem, threads=2, stop=stop)
+    assert during == [2] and torch.get_num_threads() == before == 1
 
 
 def test_drawing_by_epoch_keeps_a_task_for_its_epoch() -> None:
@@ -184,8 +190,18 @@ def test_net_targets_and_frames_must_belong_together(problem: ModuleType) -> Non
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("epochs", 0), ("batch", 1), ("learning_rate", 0), ("l2", -1), ("optimiser", "sgd"), ("draw", "x")]
-    + [("precision", "float16"), ("threads", 0), ("seed", -1), ("checkpoint_every_s", -1)],
+    {
+        "epochs": 0,
+        "batch": 1,
+        "learning_rate": 0,
+        "l2": -1,
+        "optimiser": "sgd",
+        "draw": "x",
+        "precision": "float16",
+        "threads": 0,
+        "seed": -1,
+        "checkpoint_every_s": -1,
+    }.items(),
 )
 def test_bad_parameters_are_named(key: str, value: object) -> None:
     with pytest.raises(ArtistTransferError, match=f"training.{key}"):

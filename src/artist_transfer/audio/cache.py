@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from artist_transfer.audio.extract import DECODER
+from artist_transfer.audio.extract import DECODER, find_decoder
 from artist_transfer.audio.mel import AGF, FrontEnd
 from artist_transfer.audio.probe import Probe, ProbeParams
 from artist_transfer.audio.shards import ShardSpec, finished_shard, make_shard
@@ -171,6 +171,8 @@ def build_shards(
     n_workers = n_workers or len(os.sched_getaffinity(0))
     if n_workers < 1:
         raise ArtistTransferError(f"n_workers {n_workers}: allowed is >= 1")
+    for name in {spec.decoder for spec in specs}:
+        find_decoder(name)
     _remove_leftovers({spec.folder for spec in specs})
     with ThreadPoolExecutor(n_workers) as checkers:
         done = list(checkers.map(finished_shard, specs))

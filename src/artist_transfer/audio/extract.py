@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
@@ -72,8 +73,9 @@ def extract(
     fault = file_fault(path)
     if fault:
         return fault_row(track_id, fault), None
+    decode = find_decoder(decoder)
     try:
-        decoded = _decoder(decoder)(path, max_duration_s=probe.max_duration_s)
+        decoded = decode(path, max_duration_s=probe.max_duration_s)
     except MemoryError:
         raise
     except (ArtistTransferError, OSError) as error:
@@ -90,9 +92,29 @@ def extract(
     return asdict(row), frames
 
 
-def _decoder(name: str) -> Callable[..., Decoded]:
+def find_decoder(name: str) -> Callable[..., Decoded]:
+    """Import a decoder.
+
+    Parameters
+    ----------
+    name : str
+        ``module:function``.
+
+    Returns
+    -------
+    callable
+        The function.
+
+    Raises
+    ------
+    ArtistTransferError
+        If there is no such function.
+    """
     module, _, function = name.partition(":")
-    found: Callable[..., Decoded] = getattr(importlib.import_module(module), function)
+    try:
+        found: Callable[..., Decoded] = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ArtistTransferError(f"decoder {name!r}: {error}; allowed is module:function") from error
     return found
 
 
@@ -109,22 +131,16 @@ def serve(inbox: Connection, outbox: Connection) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    outbox.send_bytes(READY)
-    _silence_stderr()
-    while inbox.poll(_IDLE_S):
-        try:
-            request = json.loads(inbox.recv_bytes())
-        except EOFError:
-            return
-        try:
-            row, frames = _answer(request)
+    with suppress(EOFError, BrokenPipeError):  # the parent has gone
+        outbox.send_bytes(READY)
+        _silence_stderr()
+        retire = False
+        while not retire and inbox.poll(_IDLE_S):
+            row, frames = _answer(json.loads(inbox.recv_bytes()))
             outbox.send_bytes(json.dumps(row).encode())
             if frames is not None:
                 outbox.send_bytes(frames)  # type: ignore[arg-type]
-        except BrokenPipeError:
-            return
-        if row.get("retire"):
-            return
+            retire = bool(row.get("retire"))
 
 
 def _answer(request: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:

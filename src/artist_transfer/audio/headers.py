@@ -97,11 +97,21 @@ def _mpeg_frame(data: bytes) -> float | None:
     xing = data[4 + side_info :]
     if xing[:4] in {b"Xing", b"Info"} and len(xing) >= 12:
         flags, frames = struct.unpack(">II", xing[4:12])
-        return frames * samples_per_frame / sample_rate if flags & 1 else 0.0
+        samples = frames * samples_per_frame - _encoder_padding(xing, flags)
+        return max(0, samples) / sample_rate if flags & 1 else 0.0
     vbri = data[36:]
     if vbri[:4] == b"VBRI" and len(vbri) >= 18:
         return int.from_bytes(vbri[14:18], "big") * samples_per_frame / sample_rate
     return 0.0
+
+
+def _encoder_padding(xing: bytes, flags: int) -> int:
+    """Return how many samples an encoder says it added at both ends; players leave them out."""
+    tag = xing[8 + 4 * (flags & 1) + 2 * (flags & 2) + 25 * (flags & 4) + (flags & 8) // 2 :]
+    if len(tag) < 24 or tag[:4] not in {b"LAME", b"Lavf", b"Lavc"}:
+        return 0
+    both = int.from_bytes(tag[21:24], "big")  # 12 bits each
+    return (both >> 12) + (both & 0xFFF)
 
 
 def wav_frames(stream: Stream) -> int | None:

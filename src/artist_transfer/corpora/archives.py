@@ -122,9 +122,7 @@ def find_extracted(folder: str | Path, name: str, *, sha1: str) -> dict[str, obj
     try:
         record = read_json(_record_path(folder, name))
         sizes = {str(key): int(value) for key, value in record["files"].items()}
-        whole = record["sha1"] == sha1 and all(
-            (folder / key).stat().st_size == size for key, size in sizes.items()
-        )
+        whole = record["sha1"] == sha1 and all((folder / key).stat().st_size == size for key, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return _details(name, sha1, sizes) if whole else None
@@ -266,7 +264,7 @@ def _unpack(members: Sequence[_Member], folder: Path, *, temporary: Path, label:
         for member, target in missing:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write(member, temporary, bar)
-            os.replace(temporary, target)
+            temporary.replace(target)
 
 
 def _is_whole(path: Path, member: _Member) -> bool:

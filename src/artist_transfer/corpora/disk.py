@@ -39,9 +39,7 @@ def sha1_of(path: str | Path) -> str:
     size = path.stat().st_size
     with (
         open(path, "rb") as stream,
-        tqdm(
-            total=size, unit="B", unit_scale=True, desc=f"checking {path.name}", disable=size < 1 << 30
-        ) as bar,
+        tqdm(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}", disable=size < 1 << 30) as bar,
     ):
         while chunk := stream.read(CHUNK):
             digest.update(chunk)

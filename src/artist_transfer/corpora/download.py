@@ -8,7 +8,6 @@ estimates only. The metadata are under CC BY 4.0, each track under its artist's 
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 import warnings
@@ -120,9 +119,7 @@ def fetch(
     """
     folder = Path(folder)
     if base_url is not None and not re.match(r"https?://", base_url):
-        raise ArtistTransferError(
-            f"base_url is {base_url!r}; allowed is an address that starts with http(s)://."
-        )
+        raise ArtistTransferError(f"base_url is {base_url!r}; allowed is an address that starts with http(s)://.")
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for archive in archives:
@@ -132,7 +129,7 @@ def fetch(
 
 
 def fetch_and_extract(
-    archives: Sequence[Archive], *, folder: str | Path, base_url: str | None = None
+    archives: Sequence[Archive], *, folder: str | Path, base_url: str | None = None, retries: int = 8
 ) -> list[dict[str, object]]:
     """Download, check and unpack archives; what has been unpacked is neither fetched nor unpacked again.
 
@@ -144,6 +141,8 @@ def fetch_and_extract(
         Where archives and files go.
     base_url : str, optional
         A mirror.
+    retries : int, >= 0
+        How often a broken transfer is taken up again.
 
     Returns
     -------
@@ -159,7 +158,7 @@ def fetch_and_extract(
     for archive in archives:
         record = find_extracted(folder, archive.name, sha1=archive.sha1)
         if record is None:
-            (path,) = fetch([archive], folder=folder, base_url=base_url)
+            (path,) = fetch([archive], folder=folder, base_url=base_url, retries=retries)
             record = extract(path, folder, sha1=archive.sha1)
         records.append(record)
     return records
@@ -189,14 +188,14 @@ def _fetch_one(archive: Archive, folder: Path, *, url: str, retries: int, pause_
                 "downloaded has been removed; the same command fetches it anew. If it happens again, "
                 "the file at that address has changed."
             ) from error
-        os.replace(found, target)
+        Path(found).replace(target)
         shutil.rmtree(stage, ignore_errors=True)  # with what killed runs left there
     return target
 
 
 def _keep_aside(path: Path, archive: Archive) -> None:
     aside = path.with_name(path.name + ".wrong")
-    os.replace(path, aside)
+    path.replace(aside)
     warnings.warn(
         f"{path} does not have the SHA-1 {archive.sha1}; it was renamed to {aside.name} and is fetched anew.",
         ArtistTransferWarning,

@@ -54,9 +54,7 @@ class ResumingDownloader:
         First pause between attempts.
     """
 
-    def __init__(
-        self, part: Path, *, size: int | None = None, retries: int = 8, pause_s: float = 1.0
-    ) -> None:
+    def __init__(self, part: Path, *, size: int | None = None, retries: int = 8, pause_s: float = 1.0) -> None:
         self._part, self._notes = part, part.with_name(part.name + ".json")
         self._size, self._retries, self._pause_s = size, retries, pause_s
 
@@ -81,12 +79,10 @@ class ResumingDownloader:
         with (
             requests.Session() as session,
             open(self._part, "ab", buffering=0) as stream,
-            tqdm(
-                initial=self._got(), total=self._total(), unit="B", unit_scale=True, desc=self._part.stem
-            ) as bar,
+            tqdm(initial=self._got(), total=self._total(), unit="B", unit_scale=True, desc=self._part.stem) as bar,
         ):
             self._insist(url, session, stream, bar)
-        os.replace(self._part, output_file)
+        self._part.replace(output_file)
         self._notes.unlink(missing_ok=True)
 
     def _insist(self, url: str, session: requests.Session, stream: BinaryIO, bar: tqdm) -> None:

@@ -170,7 +170,7 @@ def _check_balanced(params: BalancedParams) -> None:
     if train + validation + test != params.songs:
         raise ArtistTransferError(
             f"splitting.balanced.songs={params.songs}, but splitting.balanced.division is {train} +"
-            f" {validation} + {test}; allowed: training, validation and test whose sum is the number of songs."
+            f" {validation} + {test}; allowed: three numbers whose sum is the number of songs."
         )
 
 

@@ -190,9 +190,7 @@ def _count_distinct(rows: np.ndarray, enough: int) -> int:
 def _checked(rows: np.ndarray) -> np.ndarray:
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     if rows.ndim != 2 or not len(rows):
-        raise ArtistTransferError(
-            f"a dictionary needs at least one row of features; found shape {rows.shape}"
-        )
+        raise ArtistTransferError(f"a dictionary needs at least one row of features; found shape {rows.shape}")
     if not np.isfinite(rows).all():
         raise ArtistTransferError("a dictionary needs finite features; found NaN or infinity")
     return rows

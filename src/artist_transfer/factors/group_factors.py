@@ -49,8 +49,9 @@ class FactorParams:
     ----------
     groups : int
         Latent groups of artists.
-    passes, iterations : int
-        Of the latent Dirichlet allocation: passes over the artists, steps of one artist's inference at most.
+    passes, iterations, restarts : int
+        Of the latent Dirichlet allocation: passes over the artists, steps of one artist's inference at most, fits of
+        which the best is taken.
     max_centres, rows_per_centre : int
         Size of the dictionary: ``min(max_centres, rows // rows_per_centre)``.
     max_rows : int
@@ -70,6 +71,7 @@ class FactorParams:
     groups: int = 40
     passes: int = 20
     iterations: int = 200
+    restarts: int = 3
     max_centres: int = 2048
     rows_per_centre: int = 10
     max_rows: int = 500_000
@@ -134,9 +136,7 @@ def fit_tracks(
     rows = rows[rows["side"] == "train"] if fit_on == "train" else rows[rows["side"] != "unused"]
     tracks = usable_table[usable_table["track_id"].isin(rows["track_id"])].sort_values("track_id")
     if tracks.empty:
-        raise ArtistTransferError(
-            f"fold {fold} of the split has no tracks to fit factors on (fit_on={fit_on!r})"
-        )
+        raise ArtistTransferError(f"fold {fold} of the split has no tracks to fit factors on (fit_on={fit_on!r})")
     return tracks.reset_index(drop=True)
 
 
@@ -187,9 +187,7 @@ def fit_dictionary_for(
         content = [source.key, tracks["n_frames"].tolist()] if kind in "md" else [source.key]
         if kind in "md":
             sizes |= {"max_rows": params.max_rows, "n_mfcc": params.n_mfcc}
-    key = fingerprint(
-        "vocabulary", kind, tracks["track_id"].tolist(), tracks["audio_hash"].tolist(), content, sizes
-    )
+    key = fingerprint("vocabulary", kind, tracks["track_id"].tolist(), tracks["audio_hash"].tolist(), content, sizes)
 
     def make() -> Vocabulary:
         if isinstance(source, FrameSource):
@@ -202,9 +200,7 @@ def fit_dictionary_for(
         return made
 
     folder = None if cache_root is None else Path(cache_root) / "dictionaries" / key
-    return _cached(
-        folder, make, save_vocabulary, load_vocabulary, lambda made: made.facts["notes"], "Dictionary of "
-    )
+    return _cached(folder, make, save_vocabulary, load_vocabulary, lambda made: made.facts["notes"], "Dictionary of ")
 
 
 def artist_bags_for(
@@ -288,7 +284,7 @@ def factors_for(
         Table, facts and reading.
     """
     label = f"{KINDS[kind]} factors"
-    settings = {name: getattr(params, name) for name in ("groups", "passes", "iterations", "seed")}
+    settings = {name: getattr(params, name) for name in ("groups", "passes", "iterations", "restarts", "seed")}
     settings["uniformity_limit"] = params.uniformity_limit
     key = fingerprint("latent groups", list(bags.artist_ids), bags.counts, settings)
     folder = None if cache_root is None else Path(cache_root) / "factors" / key
@@ -340,9 +336,7 @@ def make_factors(
     """
     tracks = fit_tracks(usable_table, split_table, fold=fold, fit_on=params.fit_on)
     vocabulary = fit_dictionary_for(kind, tracks, source=source, params=params, cache_root=cache_root)
-    bags = artist_bags_for(
-        kind, tracks, vocabulary=vocabulary, source=source, params=params, cache_root=cache_root
-    )
+    bags = artist_bags_for(kind, tracks, vocabulary=vocabulary, source=source, params=params, cache_root=cache_root)
     return factors_for(
         kind, bags, vocabulary=vocabulary, params=params, track_table=tracks, fold=fold, cache_root=cache_root
     )
@@ -353,9 +347,7 @@ def _check_source(kind: str, source: Source) -> None:
         raise ArtistTransferError(f"feature set {kind!r} is unknown; allowed: {', '.join(KINDS)}")
     needed = {"m": FrameSource, "d": FrameSource, "e": DescriptorSource}.get(kind)
     if needed is not None and not isinstance(source, needed):
-        raise ArtistTransferError(
-            f"feature set {kind!r} needs a {needed.__name__}; found {type(source).__name__}"
-        )
+        raise ArtistTransferError(f"feature set {kind!r} needs a {needed.__name__}; found {type(source).__name__}")
 
 
 def _cached(

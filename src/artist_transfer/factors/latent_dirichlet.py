@@ -98,6 +98,7 @@ def fit_groups(
     groups: int = 40,
     passes: int = 20,
     iterations: int = 200,
+    restarts: int = 3,
     seed: int = 0,
     uniformity_limit: float = 0.95,
     label: str = "latent Dirichlet",
@@ -115,6 +116,9 @@ def fit_groups(
         Passes over the artists.
     iterations : int > 0
         Steps of the inference of one artist, at most.
+    restarts : int > 0
+        Fits from different initial groups, of which the one with the greatest variational bound is taken: a single
+        one ends in a local optimum now and then, where two groups that share no word are one.
     seed : int
         Of the initial groups and of each inference.
     uniformity_limit : float, 0 … 1
@@ -133,14 +137,19 @@ def fit_groups(
         If there are no artists, a row is all zero, a count is negative or not finite, or a parameter is below
         1.
     """
-    bags = _checked(bags, groups=groups, passes=passes, iterations=iterations)
+    bags = _checked(bags, groups=groups, passes=passes, iterations=iterations, restarts=restarts)
     notes = []
     n_groups = min(groups, len(bags))
     if n_groups < groups:
         notes.append(f"{n_groups} groups instead of {groups}: there are only {len(bags)} artists")
     corpus = [_document(row) for row in bags]
-    with threadpool_limits(1, user_api="blas"), _quiet_gensim():
-        topics, theta = _fit(corpus, bags.shape[1], n_groups, passes, iterations, seed, label)
+    bar = tqdm(total=restarts * passes * len(corpus), desc=label, unit="artist", leave=False)
+    with threadpool_limits(1, user_api="blas"), _quiet_gensim(), bar:
+        fits = [
+            _fit(_Counted(corpus, bar), bags.shape[1], n_groups, passes, iterations, [seed, restart])
+            for restart in range(restarts)
+        ]
+    _, topics, theta = max(fits, key=lambda fit: fit[0])
     result = LatentDirichlet(topics, theta, tuple(notes))
     if result.uniformity > uniformity_limit:
         notes.append(
@@ -169,9 +178,7 @@ def _checked(bags: np.ndarray, **parameters: int) -> np.ndarray:
         raise ArtistTransferError("bags of words have to be finite and not negative")
     empty = np.flatnonzero(bags.sum(axis=1) == 0)
     if empty.size:
-        raise ArtistTransferError(
-            f"{empty.size} bag(s) without a word, the first in row {empty[0]}; leave them out"
-        )
+        raise ArtistTransferError(f"{empty.size} bag(s) without a word, the first in row {empty[0]}; leave them out")
     return bags
 
 
@@ -180,49 +187,44 @@ def _document(row: np.ndarray) -> list[tuple[int, float]]:
 
 
 def _fit(
-    corpus: list[list[tuple[int, float]]],
-    n_words: int,
-    n_groups: int,
-    passes: int,
-    iterations: int,
-    seed: int,
-    label: str,
-) -> tuple[np.ndarray, np.ndarray]:
+    corpus: _Counted, n_words: int, n_groups: int, passes: int, iterations: int, seed: list[int]
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return the variational bound, the topics and the artists' distributions of one fit."""
     from gensim.models import LdaModel
 
-    with tqdm(total=passes * len(corpus), desc=label, unit="artist", leave=False) as bar:
-        model = LdaModel(
-            _Counted(corpus, bar),
-            num_topics=n_groups,
-            id2word={word: str(word) for word in range(n_words)},
-            alpha="symmetric",
-            eta="symmetric",
-            chunksize=min(CHUNK, len(corpus)),
-            passes=passes,
-            iterations=iterations,
-            minimum_probability=0.0,
-            eval_every=None,
-            random_state=np.random.RandomState(seed),
-            dtype=np.float64,
-        )
+    model = LdaModel(
+        corpus,
+        num_topics=n_groups,
+        id2word={word: str(word) for word in range(n_words)},
+        alpha="symmetric",
+        eta="symmetric",
+        chunksize=min(CHUNK, len(corpus)),
+        passes=passes,
+        iterations=iterations,
+        minimum_probability=0.0,
+        eval_every=None,
+        random_state=np.random.RandomState(seed),
+        dtype=np.float64,
+    )
     # A fresh state: otherwise an artist's factor would depend on how many draws the fit happened to take.
     model.random_state = np.random.RandomState(seed)
-    gamma, _ = model.inference(corpus)
-    return model.get_topics(), gamma / gamma.sum(axis=1, keepdims=True)
+    gamma, _ = model.inference(corpus.documents)
+    bound = float(model.bound(corpus.documents, gamma=gamma[:, None, :]))  # (artist, 1, group), as it reads them
+    return bound, model.get_topics(), gamma / gamma.sum(axis=1, keepdims=True)
 
 
 class _Counted:
     """A corpus that tells a progress bar when a document is read; gensim reads it once a pass."""
 
-    def __init__(self, corpus: list[list[tuple[int, float]]], bar: tqdm) -> None:
-        self.corpus = corpus
+    def __init__(self, documents: list[list[tuple[int, float]]], bar: tqdm) -> None:
+        self.documents = documents
         self.bar = bar
 
     def __len__(self) -> int:
-        return len(self.corpus)
+        return len(self.documents)
 
     def __iter__(self) -> Iterator[list[tuple[int, float]]]:
-        for document in self.corpus:
+        for document in self.documents:
             yield document
             self.bar.update(1)
 

@@ -199,9 +199,7 @@ def extract_corpus(
 def _check_parameters(table: pd.DataFrame, **limits: float) -> None:
     absent = [name for name in ("track_id", "path", "audio_hash") if name not in table.columns]
     if absent:
-        raise ArtistTransferError(
-            f"usable_table has no column {', '.join(absent)}; found {list(table.columns)}"
-        )
+        raise ArtistTransferError(f"usable_table has no column {', '.join(absent)}; found {list(table.columns)}")
     for name, value in limits.items():
         if not value > 0:
             raise ArtistTransferError(f"essentia.{name} is {value}; it has to be above 0")
@@ -233,9 +231,7 @@ def _run(
     from pebble import ProcessPool
 
     # Spawned, not forked: the parent may hold threads of torch or OpenMP, which do not survive a fork.
-    pool = ProcessPool(
-        max_workers=n_workers, initializer=_start_worker, context=multiprocessing.get_context("spawn")
-    )
+    pool = ProcessPool(max_workers=n_workers, initializer=_start_worker, context=multiprocessing.get_context("spawn"))
     waiting: deque[tuple[str, list[tuple[str, ProcessFuture]]]] = deque()
 
     def collect() -> tuple[str, list[Result]]:

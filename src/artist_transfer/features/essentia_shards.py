@@ -61,12 +61,8 @@ def write_shard(folder: Path, results: Sequence[Result]) -> None:
     with atomic_path(folder / "values.npy") as temporary, open(temporary, "wb") as stream:
         np.save(stream, values, allow_pickle=False)
     failed = {result[0]: result[3] for result in results if result[3] is not None}
-    write_json(
-        folder / "index.json", {"track_ids": [result[0] for result in good], "names": names, "failed": failed}
-    )
-    commit_folder(
-        folder, files=["values.npy", "index.json"], details={"n_tracks": len(good), "n_failed": len(failed)}
-    )
+    write_json(folder / "index.json", {"track_ids": [result[0] for result in good], "names": names, "failed": failed})
+    commit_folder(folder, files=["values.npy", "index.json"], details={"n_tracks": len(good), "n_failed": len(failed)})
 
 
 def read_corpus(
@@ -99,9 +95,7 @@ def read_corpus(
     for shard in manifest["shards"]:
         part = Path(folder) / shard["name"]
         if open_folder(part) is None:
-            raise ArtistTransferError(
-                f"{part} is missing or damaged; run the extraction again to make it anew"
-            )
+            raise ArtistTransferError(f"{part} is missing or damaged; run the extraction again to make it anew")
         index = read_json(part / "index.json")
         rows = [i for i, track_id in enumerate(index["track_ids"]) if wanted is None or track_id in wanted]
         if rows:

@@ -85,9 +85,7 @@ def training_curves_plot(history: pd.DataFrame) -> go.Figure:
     tasks += sorted(set(history["task"]) - set(tasks))
     lines = history.sort_values(["fold", "epoch"], kind="stable").groupby(["net", "task", "fold"])
     seen = set()
-    for net, task, fold in sorted(
-        lines.groups, key=lambda key: (nets.index(key[0]), tasks.index(key[1]), key[2])
-    ):
+    for net, task, fold in sorted(lines.groups, key=lambda key: (nets.index(key[0]), tasks.index(key[1]), key[2])):
         rows = lines.get_group((net, task, fold))
         name = TASK_NAMES.get(str(task), str(task)) + (f" ({net})" if len(nets) > 1 else "")
         dash = DASHES[nets.index(net) % len(DASHES)]
@@ -96,7 +94,7 @@ def training_curves_plot(history: pd.DataFrame) -> go.Figure:
             y=_rounded(rows["loss"]),
             mode="lines+markers" if len(rows) == 1 else "lines",
             name=escape(name, quote=False),
-            legendgroup=f"{net}/{task}",
+            legendgroup=escape(f"{net}/{task}", quote=False),
             showlegend=(net, task) not in seen,
             line={"color": COLOURS[tasks.index(task) % len(COLOURS)], "dash": dash},
             opacity=0.8,
@@ -107,9 +105,7 @@ def training_curves_plot(history: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def scores_plot(
-    metrics: Mapping[str, float], paper: PaperResult | None = None, *, level: float = 0.95
-) -> go.Figure:
+def scores_plot(metrics: Mapping[str, float], paper: PaperResult | None = None, *, level: float = 0.95) -> go.Figure:
     """Draw each system's scores with their intervals.
 
     Parameters
@@ -159,9 +155,7 @@ def scores_plot(
         figure.update_xaxes(title_text=UNITS[metric], row=1, col=column, rangemode="tozero")
     order = labels + ([_wrapped(paper.label)] if paper is not None else [])
     figure.update_yaxes(categoryorder="array", categoryarray=order[::-1])
-    return _dressed(
-        figure, f"Scores with {percent(level)} intervals", height=200 + 48 * len(order), showlegend=False
-    )
+    return _dressed(figure, f"Scores with {percent(level)} intervals", height=200 + 48 * len(order), showlegend=False)
 
 
 def confusion_plot(confusion: pd.DataFrame) -> go.Figure:
@@ -205,7 +199,7 @@ def genre_f1_plot(per_genre: pd.DataFrame) -> go.Figure:
 
     Parameters
     ----------
-    per_genre : pd.DataFrame [columns: genre, f1, n_tracks; low, high or f1_low, f1_high if there are intervals]
+    per_genre : pd.DataFrame [columns: genre, f1, n_tracks; f1_low, f1_high if there are intervals]
 
     Returns
     -------

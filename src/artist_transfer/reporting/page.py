@@ -130,14 +130,14 @@ def render_report(
         If there are neither metrics nor a reason why not, or a table lacks a column.
     """
     if not metrics and not skipped:
-        raise ArtistTransferError(
-            "the report has no metrics and no reason why evaluation was skipped (`skipped`)"
-        )
+        raise ArtistTransferError("the report has no metrics and no reason why evaluation was skipped (`skipped`)")
     flat = tables.flat_parameters(parameters)
     level = float(str(flat.get("transfer.bootstrap.level", 0.95)))
     scores = dict(metrics or {}) if not skipped else {}
     paired = list(comparisons) if comparisons is not None else comparisons_of(scores)
-    paper = paper_result(str(flat.get("tasks", "")), str(flat.get("architecture", ""))) if scores else None
+    paper = paper_result(str(flat.get("tasks", "")), str(flat.get("architecture", "")))
+    if not scores or flat.get("embeddings"):
+        paper = None  # somebody else's features have no row in the paper
     leakage, alarms = (None, []) if leakage_table is None else tables.leakage_view(leakage_table)
     context = {
         "title": title,
@@ -263,9 +263,7 @@ def _split_context(facts: Mapping[str, Any]) -> dict[str, tables.Table | None]:
     }
 
 
-def _kinds(
-    readings: Mapping[str, pd.DataFrame], facts: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, object]]:
+def _kinds(readings: Mapping[str, pd.DataFrame], facts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, object]]:
     letters = _in_order(dict.fromkeys([*readings, *facts]))
     return [_kind(letter, readings.get(letter), facts.get(letter, {})) for letter in letters]
 

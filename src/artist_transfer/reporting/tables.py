@@ -110,15 +110,11 @@ def frame_table(frame: pd.DataFrame, caption: str, *, most: int = MOST_ROWS) -> 
     shown = frame.head(most)
     rows = tuple(tuple(text_of(value) for value in row) for row in shown.itertuples(index=False, name=None))
     numeric = frozenset(
-        k
-        for k, name in enumerate(frame.columns)
-        if pd.api.types.is_numeric_dtype(frame.dtypes.iloc[k]) and name
+        k for k, name in enumerate(frame.columns) if pd.api.types.is_numeric_dtype(frame.dtypes.iloc[k]) and name
     )
     left = len(frame) - len(shown)
     note = f"{left:,} more rows are in the table that the run saved." if left else ""
-    return Table(
-        caption, tuple(str(name).replace("_", " ") for name in frame.columns), rows, numeric, note=note
-    )
+    return Table(caption, tuple(str(name).replace("_", " ") for name in frame.columns), rows, numeric, note=note)
 
 
 def pairs_table(pairs: Mapping[str, object], caption: str, columns: tuple[str, str]) -> Table:
@@ -151,13 +147,11 @@ def reasons_table(quarantine_table: pd.DataFrame) -> Table:
     Table
         Reasons grouped by their text before the colon, most frequent first, with up to three tracks each.
     """
-    kinds = quarantine_table["reason"].astype("str").str.partition(":")[0]
-    rows = [
-        (str(kind), len(tracks), ", ".join(sorted(tracks.astype("str"))[:3]))
-        for kind, tracks in quarantine_table["track_id"].groupby(kinds, sort=True)
-    ]
-    rows.sort(key=lambda row: (-row[1], row[0]))
-    cells = tuple((kind, f"{count:,}", some) for kind, count, some in rows)
+    kinds: dict[str, list[str]] = {}
+    for reason, track in zip(quarantine_table["reason"], quarantine_table["track_id"], strict=True):
+        kinds.setdefault(str(reason).partition(":")[0], []).append(str(track))
+    ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
+    cells = tuple((kind, f"{len(tracks):,}", ", ".join(sorted(tracks)[:3])) for kind, tracks in ordered)
     return Table("Tracks left out, by reason", ("reason", "tracks", "for instance"), cells, frozenset({1}))
 
 
@@ -370,9 +364,7 @@ def _with_interval(value: float, low: float, high: float) -> str:
     if not isfinite(value):
         return "–"
     return (
-        f"{value:.3f} ({low:.3f} to {high:.3f})"
-        if isfinite(low) and isfinite(high)
-        else f"{value:.3f} (no interval)"
+        f"{value:.3f} ({low:.3f} to {high:.3f})" if isfinite(low) and isfinite(high) else f"{value:.3f} (no interval)"
     )
 
 

@@ -43,7 +43,7 @@ def _replay_all(root: Path, uri: str) -> int:
     kept = 0
     for folder in pending(root):
         try:
-            done = replay(folder, uri)
+            done = replay(folder, uri, force=True)
         except Exception as error:
             print(f"{folder}: {shortly(error)}", file=sys.stderr)
             kept += 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import artist_transfer
+from artist_transfer.provenance import git_state
 from artist_transfer.tracking.process import identity
 
 PROCESS = "artist_transfer.process"
@@ -55,29 +55,3 @@ def pipeline_name(run_params: Mapping[str, Any]) -> str:
     """
     names = run_params.get("pipeline_names") or run_params.get("pipeline_name") or ["__default__"]
     return names if isinstance(names, str) else "+".join(names)
-
-
-def git_state(project: Path) -> dict[str, str | None]:
-    """Ask git for the commit and whether the working tree differs from it.
-
-    Parameters
-    ----------
-    project : Path
-        The project's folder.
-
-    Returns
-    -------
-    dict
-        ``git.commit`` and ``git.dirty``; None outside a repository.
-    """
-    commit = _git(project, "rev-parse", "HEAD")
-    changes = _git(project, "status", "--porcelain") if commit else None
-    return {"git.commit": commit, "git.dirty": None if changes is None else str(bool(changes)).lower()}
-
-
-def _git(project: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -21,7 +21,7 @@ from artist_transfer.tracking.operations import now
 from artist_transfer.tracking.outputs import LIMIT_BYTES, OutputRule
 from artist_transfer.tracking.process import identity
 from artist_transfer.tracking.quiet import silence_mlflow
-from artist_transfer.tracking.reach import shortly, sqlite_path, why_not, within
+from artist_transfer.tracking.reach import shortly, sqlite_path, within
 from artist_transfer.tracking.spool import Spool
 from artist_transfer.tracking.tracker import Tracker, replay_others
 
@@ -66,9 +66,7 @@ class TrackedRun:
         self._previous: Any = None
         self.ended = False
 
-    def begin(
-        self, run_params: dict[str, Any], parameters: dict[str, Any], *, pipeline: Any, catalog: Any
-    ) -> None:
+    def begin(self, run_params: dict[str, Any], parameters: dict[str, Any], *, pipeline: Any, catalog: Any) -> None:
         """Start the MLflow run, or the spool in its place.
 
         Parameters
@@ -118,11 +116,7 @@ class TrackedRun:
 
     def _open(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         uri, tracker = self._hook.uri, self.tracker
-        tracker.away = why_not(uri)
-        if tracker.away:
-            return
-        path = sqlite_path(uri)
-        patience = START_S if path is None else CREATION_S
+        patience = START_S if sqlite_path(uri) is None else CREATION_S
         try:
             tracker.client, tracker.run_id = within(
                 patience, lambda: self._hook.open_run(run_params, pipeline, catalog)
@@ -134,7 +128,7 @@ class TrackedRun:
                     f"mlflow_run_id={run_id}: there is no such run in {uri}. Allowed: the id of one of its runs."
                 ) from error
             self._hook.given_up = True
-            tracker.away = why_not(uri) or shortly(error)
+            tracker.away = shortly(error)
             silence_mlflow()
             return
         self._bury()

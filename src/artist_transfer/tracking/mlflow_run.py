@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from kedro.config import MissingConfigException
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.config.resolvers import resolve_random_name
@@ -16,7 +17,7 @@ from omegaconf import OmegaConf
 
 from artist_transfer.tracking.facts import PROCESS
 from artist_transfer.tracking.process import is_dead, scope
-from artist_transfer.tracking.reach import NoAnswerError, sqlite_path
+from artist_transfer.tracking.reach import NoAnswerError, sqlite_path, why_not
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -96,14 +97,15 @@ class GuardedMlflowHook(MlflowHook):
 
         Raises
         ------
+        NoAnswerError
+            If MLflow is not there, in words for people.
         Exception
-            Whatever MLflow raises when it cannot be reached.
+            Whatever else MLflow raises when it cannot be reached.
         """
-        with ExitStack() as stack:
-            path = sqlite_path(self.uri)
-            if path is not None:  # of several processes that make one database at once all but one fail
-                path.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(FileLock(f"{path}.lock", timeout=DATABASE_WAIT_S))
+        with _alone(sqlite_path(self.uri)):
+            reason = why_not(self.uri)  # under the lock: a database that is just being made looks locked
+            if reason:
+                raise NoAnswerError(reason)
             self.mlflow_config.setup(self._context)
         if self.given_up:
             raise NoAnswerError("MLflow came too late")
@@ -134,6 +136,25 @@ class GuardedMlflowHook(MlflowHook):
         return dead
 
 
+@contextmanager
+def _alone(path: Path | None) -> Iterator[None]:
+    """Let one process at a time look for the tables and make them: of several at once all but one would fail."""
+    lock = None if path is None else FileLock(f"{path}.lock", timeout=DATABASE_WAIT_S)
+    try:
+        if path is not None and lock is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+    except Timeout as error:
+        raise NoAnswerError(f"another process has held {path}.lock for {DATABASE_WAIT_S:g} s") from error
+    except OSError:
+        lock = None  # the folder is read-only: nobody makes tables there
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
 def _read_config(context: KedroContext) -> KedroMlflowConfig:
     if not OmegaConf.has_resolver("km.random_name"):
         OmegaConf.register_new_resolver("km.random_name", resolve_random_name, use_cache=True)
@@ -151,7 +172,8 @@ def _read_config(context: KedroContext) -> KedroMlflowConfig:
     database = sqlite_path(config.server.mlflow_tracking_uri)
     made = config.tracking.experiment.create_experiment_kwargs
     if database is not None and made.artifact_location is None:
-        made.artifact_location = (database.parent / "mlruns").as_uri()  # MLflow's own choice depends on the folder
+        # MLflow would take a folder beside wherever the command was given.
+        made.artifact_location = (database.parent / "mlruns").as_uri()
     if "name" not in (found.get("tracking") or {}).get("experiment", {}):
         config.tracking.experiment.name = context._package_name or Path(context.project_path).name
     return config

@@ -8,7 +8,7 @@ the last part of the name ends in                               it is logged as
 ``plot``                                                        a page that MLflow shows
 all of these, and ``table``, ``manifest``, ``weights``,         the file that the catalogue saved; what the catalogue
 ``report``, ``facts``, ``html``                                 keeps in memory is written as JSON, Parquet or text
-``weights``                                                     and the files that its paths point to
+``weights``                                                     and the folders with safetensors that it names
 anything else                                                   its name, type and file in ``outputs.json``
 ==============================================================  =======================================================
 
@@ -242,15 +242,21 @@ def _written(folder: Path, name: str, data: Any) -> Path | None:
 
 
 def _paths_in(data: Any, project: Path) -> Iterator[Path]:
-    """Find the files and folders that a description of weights names."""
+    """Find the folders of nets that a description of weights names; of other folders it may name nothing is logged."""
     if isinstance(data, Mapping):
         for value in data.values():
             yield from _paths_in(value, project)
     elif isinstance(data, (list, tuple)):
         for value in data:
             yield from _paths_in(value, project)
-    elif isinstance(data, (str, Path)) and "/" in str(data) and (project / data).exists():
+    elif _holds_nets(data, project):
         yield project / data
+
+
+def _holds_nets(data: Any, project: Path) -> bool:
+    if not isinstance(data, (str, Path)) or not 0 < len(str(data)) < 1000:  # longer than that is no path
+        return False
+    return any((project / data).glob("*.safetensors"))
 
 
 def _logged(found: list[Operation]) -> Iterator[str]:

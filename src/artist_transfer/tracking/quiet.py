@@ -32,11 +32,9 @@ IMPORT_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
 )
 LOGGERS = ("alembic", "mlflow.store.db.utils", "kedro_mlflow")
 
-def quieten() -> None:
-    """Set the environment and choose which warnings are shown; what the user has set in the environment stays.
 
-    Kedro calls it before it loads its plugins (entry point ``kedro.init``).
-    """
+def quieten() -> None:
+    """Set the environment and choose which warnings are shown; what the user has set in the environment stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _install()

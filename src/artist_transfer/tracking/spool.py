@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from artist_transfer.artifacts import read_json, write_json
 from artist_transfer.tracking import operations
 from artist_transfer.tracking.operations import Operation, RefusedError
-from artist_transfer.tracking.process import is_dead
+from artist_transfer.tracking.process import is_dead, scope
 from artist_transfer.tracking.reach import within
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ LINES = "operations.jsonl"
 FILES = "files"
 REPLAYED = "artist_transfer.replayed"
 ANSWER_S = 10.0
+IDLE_S = 86_400.0
 
 
 class Spool:
@@ -122,7 +123,7 @@ def pending(root: Path) -> list[Path]:
     return sorted(header.parent for header in root.glob(f"*/{HEADER}"))
 
 
-def replay(folder: Path, uri: str, *, mine: bool = False) -> Replayed:
+def replay(folder: Path, uri: str, *, mine: bool = False, force: bool = False) -> Replayed:
     """Log a spool into its run and remove it.
 
     The run is the one that it belongs to, if MLflow has it; else a new one with the tag ``artist_transfer.replayed``.
@@ -136,6 +137,9 @@ def replay(folder: Path, uri: str, *, mine: bool = False) -> Replayed:
         MLflow's tracking address.
     mine : bool
         Whether it is this process's own: then it is replayed although the process lives.
+    force : bool
+        Whether the spool of another machine, or of this one before it was started anew, is replayed at once. Else it
+        is only after a day without a word of its process.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def replay(folder: Path, uri: str, *, mine: bool = False) -> Replayed:
 
     with _claimed(folder) as claimed:
         header = read_json(folder / HEADER) if claimed else {}
-        if not claimed or not (mine or _abandoned(header)):
+        if not claimed or not (mine or _abandoned(folder, header, force=force)):
             return Replayed(busy=True)
         client = within(ANSWER_S, lambda: MlflowClient(tracking_uri=uri))
         run_id = within(ANSWER_S, lambda: _run_of(header, client))
@@ -162,13 +166,14 @@ def replay(folder: Path, uri: str, *, mine: bool = False) -> Replayed:
     return result
 
 
-def _abandoned(header: dict[str, Any]) -> bool:
-    return header.get("ended", False) or header["process"] is None or is_dead(header["process"]) or _elsewhere(header)
-
-
-def _elsewhere(header: dict[str, Any]) -> bool:
-    """Tell whether another machine or boot wrote it: it cannot be asked, and a day is longer than any outage."""
-    return time.time() - header["start"] / 1000 > 86_400
+def _abandoned(folder: Path, header: dict[str, Any], *, force: bool) -> bool:
+    name = header["process"]
+    if header.get("ended") or name is None or is_dead(name):
+        return True
+    if name.startswith(f"{scope()}/"):
+        return False  # alive
+    # Another boot, machine or container cannot be asked.
+    return force or time.time() - (folder / LINES).stat().st_mtime > IDLE_S
 
 
 @contextmanager
@@ -216,8 +221,8 @@ def _log_all(folder: Path, client: MlflowClient, run_id: str, *, ended: bool) ->
         except RefusedError:
             result.refused.append(operation["label"])
         ended = ended or operation["kind"] == "end"
-    if not ended:
-        operations.perform(operations.end("KILLED"), client, run_id)  # its process died before it could say more
+    if not ended:  # its process died before it could say more
+        within(ANSWER_S, lambda: operations.perform(operations.end("KILLED"), client, run_id))
     return result
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from artist_transfer.tracking import operations
 from artist_transfer.tracking.operations import Operation, RefusedError
 from artist_transfer.tracking.quiet import silence_mlflow
-from artist_transfer.tracking.reach import shortly, why_not, within
+from artist_transfer.tracking.reach import shortly, sqlite_path, why_not, within
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from artist_transfer.tracking.spool import Spool
 
 ANSWER_S = 5.0
+SQLITE_ANSWER_S = 10.0  # others may be writing to the same file
+ATTEMPTS = 3
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Tracker:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def log(self, operation: Operation) -> None:
-        """Log it, or keep it. Never raises an Exception; waits five seconds once, never again.
+        """Log it, or keep it. Never raises an Exception; waits some seconds once, never again.
 
         Parameters
         ----------
@@ -81,13 +83,17 @@ class Tracker:
         if client is None or run_id is None:
             return False
         try:
-            within(ANSWER_S, lambda: operations.perform(operation, client, run_id))
+            within(self._patience, lambda: operations.perform(operation, client, run_id))
         except RefusedError as error:
             self.lost.append(f"{operation['label']}: {shortly(error)}")
         except Exception as error:
             self._failed(operation, error)
             return False
         return True
+
+    @property
+    def _patience(self) -> float:
+        return ANSWER_S if sqlite_path(self.uri) is None else SQLITE_ANSWER_S
 
     def _failed(self, operation: Operation, error: Exception) -> None:
         silence_mlflow()  # its retries would go on telling what is told once, at the end
@@ -105,27 +111,30 @@ class Tracker:
         bool
             Whether nothing is left in the spool.
         """
-        from artist_transfer.tracking.spool import replay
-
         with self._lock:
             self.spool.close()
-            if not self.kept:
-                return True
-            reason = why_not(self.uri)
-            if reason:
-                self.away = reason
-                return False
-            try:
-                done = replay(self.spool.folder, self.uri, mine=True)
-            except Exception as error:
+            attempts = ATTEMPTS if sqlite_path(self.uri) else 1  # a file that others write to is soon free again
+            return not self.kept or any(self._caught_up() for _ in range(attempts))
+
+    def _caught_up(self) -> bool:
+        from artist_transfer.tracking.spool import replay
+
+        reason = why_not(self.uri)
+        if reason:
+            self.away = reason
+            return False
+        try:
+            done = replay(self.spool.folder, self.uri, mine=True)
+        except Exception as error:
+            if self.no_files is None:
                 self.away = shortly(error)
-                return False
-            if done.busy:
-                return False
-            self.lost += [f"{label}: MLflow refused it" for label in done.refused]
-            self.kept.clear()
-            self.run_id = done.run_id
-            return True
+            return False
+        if done.busy:
+            return False
+        self.lost += [f"{label}: MLflow refused it" for label in done.refused]
+        self.kept.clear()
+        self.run_id = done.run_id
+        return True
 
 
 def replay_others(root: Path, uri: str, *, own: Path, more: Callable[[], bool]) -> tuple[int, list[str]]:

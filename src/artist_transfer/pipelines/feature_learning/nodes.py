@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 HISTORY_COLUMNS = ["fold", "net", "epoch", "task", "loss", "steps"]
 
 
-def learn_features(  # noqa: PLR0913
+def learn_features(
     usable_table: pd.DataFrame,
     split_table: pd.DataFrame,
     mel_manifest: dict[str, Any],
@@ -94,12 +94,18 @@ def learn_features(  # noqa: PLR0913
         rows += [_net_history(net, fold) for net in nets]
     for task, reason in left_out.items():
         log.warning("Task %s is left out: %s", task, reason)
-    facts = {"architecture": architecture, "tasks": "".join(t for t in wanted if t not in left_out)}
-    facts |= {"device": str(around.device), "threads": around.threads, "left_out": left_out, "folds": folds}
+    facts = {
+        "architecture": architecture,
+        "tasks": "".join(task for task in wanted if task not in left_out),
+        "left_out": left_out,
+        "device": str(around.device),
+        "threads": around.threads,
+        "folds": folds,
+    }
     return facts, _history(rows)
 
 
-def learn_genre_baseline(  # noqa: PLR0913
+def learn_genre_baseline(
     usable_table: pd.DataFrame,
     split_table: pd.DataFrame,
     mel_manifest: dict[str, Any],

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 NAMES = {"m": "mfcc", "d": "dmfcc", "e": "essentia", "s": "subgenres"}
 
 
-def extract_essentia(  # noqa: PLR0913
+def extract_essentia(
     usable_table: pd.DataFrame,
     corpus_facts: dict[str, Any],
     factors: FactorsBlock,
@@ -229,10 +229,12 @@ class FeatureSet:
         work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
         results = [work.groups(fold, tracks) for fold, tracks in work.folds()]
         table = pd.concat([result.table for result in results], ignore_index=True)
-        reading = pd.concat(
-            [result.reading.assign(fold=result.facts["fold"]) for result in results], ignore_index=True
+        reading = pd.concat([result.reading.assign(fold=result.facts["fold"]) for result in results], ignore_index=True)
+        return (
+            table,
+            reading,
+            {"skipped": None, "folds": {str(result.facts["fold"]): result.facts for result in results}},
         )
-        return table, reading, {"skipped": None, "folds": {str(result.facts["fold"]): result.facts for result in results}}
 
     def _work(
         self,
@@ -269,9 +271,7 @@ class _Work:
     def vocabulary(self, tracks: pd.DataFrame) -> Any:
         from artist_transfer.factors.group_factors import fit_dictionary_for
 
-        return fit_dictionary_for(
-            self.kind, tracks, source=self.source, params=self.params, cache_root=self.cache_root
-        )
+        return fit_dictionary_for(self.kind, tracks, source=self.source, params=self.params, cache_root=self.cache_root)
 
     def bags(self, tracks: pd.DataFrame) -> Any:
         from artist_transfer.factors.group_factors import artist_bags_for

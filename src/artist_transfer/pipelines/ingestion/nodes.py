@@ -53,9 +53,7 @@ def read_corpus(
         table, notes = read_table(root, file=ingestion.table.file, columns=ingestion.table.columns)
     else:
         table, notes = read_folder(root, extensions=ingestion.folder.extensions)
-    log.info(
-        "Corpus %s in %s: %s", corpus, root, ", ".join(f"{count} {what}" for what, count in notes.items())
-    )
+    log.info("Corpus %s in %s: %s", corpus, root, ", ".join(f"{count} {what}" for what, count in notes.items()))
     return table, {"corpus": corpus, "root": root.as_posix(), "notes": notes}
 
 

@@ -15,10 +15,10 @@ class SyntheticBlock(Block):
     """Size of the embedded default corpus."""
 
     seed: int = Field(0, ge=0)
-    genres: int = Field(5, ge=2, le=8)
-    artists_per_genre: int = Field(6, ge=2, le=100)
-    tracks_per_artist: int = Field(8, ge=2, le=99)
-    seconds: float = Field(10.0, ge=3.0, le=60.0)
+    genres: int = Field(5, ge=2, le=6)
+    artists_per_genre: int = Field(8, ge=3, le=999)
+    tracks_per_artist: int = Field(6, ge=2, le=90)
+    seconds: float = Field(8.0, ge=2.0, le=30.0)
 
 
 class FmaBlock(Block):

@@ -44,7 +44,7 @@ def list_audio(audio: str, ingestion: IngestionBlock) -> tuple[pd.DataFrame, dic
     return make_track_table(row, source=f"audio={audio}"), {"root": path.parent.as_posix(), "notes": {}}
 
 
-def predict_audio(  # noqa: PLR0913
+def predict_audio(
     audio_track_table: pd.DataFrame,
     audio_facts: dict[str, Any],
     model_weights: dict[str, Any],
@@ -95,8 +95,8 @@ def predict_audio(  # noqa: PLR0913
 
     if not model_weights:
         raise ArtistTransferError(
-            "the last run trained no genre model: its corpus had no genres, or it evaluated somebody else's embeddings. "
-            "Run `kedro run --pipeline=agf_multitask` on a corpus with genres first."
+            "the last run trained no genre model: its corpus had no genres, or it evaluated somebody else's "
+            "embeddings. Run `kedro run --pipeline=agf_multitask` on a corpus with genres first."
         )
     manifest, probe_table = cache_mel(
         audio_track_table,

@@ -51,13 +51,12 @@ def split_tracks(
         balanced=_balanced(splitting.balanced),
     )
     sizes = {
-        f"fold {fold}": {
-            str(side): int(count) for side, count in rows["side"].value_counts().sort_index().items()
-        }
+        f"fold {fold}": {str(side): int(count) for side, count in rows["side"].value_counts().sort_index().items()}
         for fold, rows in table.groupby("fold")
     }
-    facts = {"kind": split, "folds": folds, "seed": seed, "hash": split_hash(table), "sizes": sizes}
-    log.info("Split %s, hash %s: %s", split, facts["hash"][:12], sizes)
+    digest = split_hash(table)
+    facts = {"kind": split, "folds": folds, "seed": seed, "hash": digest, "sizes": sizes}
+    log.info("Split %s, hash %s: %s", split, digest[:12], sizes)
     return table, facts
 
 

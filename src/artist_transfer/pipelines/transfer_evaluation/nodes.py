@@ -47,7 +47,7 @@ def why_not_evaluated(usable_table: pd.DataFrame, split_table: pd.DataFrame) -> 
     return {"skipped": skipped, "folds": folds}
 
 
-def predict_genres(  # noqa: PLR0913
+def predict_genres(
     nets_weights: dict[str, Any],
     usable_table: pd.DataFrame,
     split_table: pd.DataFrame,
@@ -110,7 +110,7 @@ def predict_genres(  # noqa: PLR0913
     return _pooled(tables), vectors, model
 
 
-def predict_baselines(  # noqa: PLR0913
+def predict_baselines(
     genre_net_weights: dict[str, Any],
     usable_table: pd.DataFrame,
     split_table: pd.DataFrame,
@@ -167,7 +167,7 @@ def predict_baselines(  # noqa: PLR0913
     return pd.concat([_pooled(rows).assign(system=name) for name, rows in tables.items()], ignore_index=True)
 
 
-def score_predictions(  # noqa: PLR0913
+def score_predictions(
     transfer_predictions_table: pd.DataFrame,
     baseline_predictions_table: pd.DataFrame,
     usable_table: pd.DataFrame,
@@ -205,13 +205,22 @@ def score_predictions(  # noqa: PLR0913
     from artist_transfer.evaluation.metrics import confusion_matrix, f1_by_genre
 
     if evaluation_facts["skipped"]:
-        return {}, pd.DataFrame({"genre": []}), pd.DataFrame({"genre_true": []}), {"skipped": evaluation_facts["skipped"]}
+        return (
+            {},
+            pd.DataFrame({"genre": []}),
+            pd.DataFrame({"genre_true": []}),
+            {"skipped": evaluation_facts["skipped"]},
+        )
     recordings = usable_table[["track_id", "recording_id"]]
     predictions = transfer_predictions_table.merge(recordings, on="track_id", how="left")
     others = baseline_predictions_table.merge(recordings, on="track_id", how="left")
     common = others[others["track_id"].isin(predictions["track_id"])]  # somebody's features may lack some tracks
     baselines = {name: rows.drop(columns="system") for name, rows in common.groupby("system", sort=True)}
-    settings = {"n_resamples": transfer.bootstrap.resamples, "level": transfer.bootstrap.level, "seed": seed}
+    settings: dict[str, Any] = {
+        "n_resamples": transfer.bootstrap.resamples,
+        "level": transfer.bootstrap.level,
+        "seed": seed,
+    }
     metrics = evaluate_against(predictions, baselines, **settings)
     intervals = bootstrap_intervals(predictions, **settings)
     facts = {"unit": intervals.unit, "n_units": intervals.n_units, "n_tracks": intervals.n_tracks}
@@ -254,12 +263,17 @@ def _source(
     from artist_transfer.training.devices import resolve_device
 
     store = MelStore(mel_manifest, usable_table)
-    return FeatureSource(usable_table, store, mel_manifest["front_end"], transfer.hop, resolve_device(device), Path(cache_root))
+    return FeatureSource(
+        usable_table, store, mel_manifest["front_end"], transfer.hop, resolve_device(device), Path(cache_root)
+    )
 
 
 def _truth(usable_table: pd.DataFrame) -> tuple[dict[str, str | None], dict[str, str | None]]:
     columns = (
-        {key: None if pd.isna(value) else str(value) for key, value in zip(usable_table["track_id"], usable_table[name])}
+        {
+            key: None if pd.isna(value) else str(value)
+            for key, value in zip(usable_table["track_id"], usable_table[name])
+        }
         for name in ("genre_top", "artist_id")
     )
     genres, artists = columns
@@ -272,7 +286,7 @@ def _labelled(usable_table: pd.DataFrame, split_table: pd.DataFrame, fold: int) 
     return train, test
 
 
-def _probe_fold(  # noqa: PLR0913
+def _probe_fold(
     features: Any,
     source: FeatureSource,
     split_table: pd.DataFrame,
@@ -291,7 +305,9 @@ def _probe_fold(  # noqa: PLR0913
     params = ProbeParams(epochs=epochs, seed=seed, standardise=external, **settings)
     genres, artists = _truth(source.usable_table)
     there = set(features.track_ids)
-    train, test = ([track for track in side if track in there] for side in _labelled(source.usable_table, split_table, fold))
+    train, test = (
+        [track for track in side if track in there] for side in _labelled(source.usable_table, split_table, fold)
+    )
     probe, folder = fit_probe_cached(
         features, genres, train, cache_root=source.cache_root, params=params, device=source.device
     )
@@ -322,4 +338,3 @@ def _mfcc_statistics(source: FeatureSource) -> pd.DataFrame:
         for track_id in tqdm(ids, desc="MFCC statistics", unit="track", leave=False)
     ]
     return pd.DataFrame(np.stack(rows), index=pd.Index(ids, name="track_id"))
-

@@ -7,10 +7,12 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
+
 from artist_transfer.audio.decode import Decoded, decode
 
 
-def misbehaving(path: str | Path, *, max_duration_s: float) -> Decoded:
+def decode_or_die(path: str | Path, *, max_duration_s: float) -> Decoded:
     """Crash, hang or eat memory where the name says so, else decode."""
     name = Path(path).name
     if "segfault" in name:
@@ -22,7 +24,7 @@ def misbehaving(path: str | Path, *, max_duration_s: float) -> Decoded:
     if "eats" in name:
         hoard = []
         while True:
-            hoard.append(bytearray(1 << 28))
+            hoard.append(np.empty(1 << 23))
     if "once" in name and not Path(f"{path}.seen").exists():
         Path(f"{path}.seen").touch()
         os.kill(os.getpid(), signal.SIGKILL)
