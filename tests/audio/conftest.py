@@ -21,7 +21,9 @@ def tone(seconds: float, *, rate: int = RATE, channels: int = 1, seed: int = 0) 
     return np.asarray(sound, np.float32)
 
 
-def write(path: Path, samples: np.ndarray, *, rate: int = RATE, container: str = "WAV", subtype: str | None = None) -> Path:
+def write(
+    path: Path, samples: np.ndarray, *, rate: int = RATE, container: str = "WAV", subtype: str | None = None
+) -> Path:
     """Write samples whatever the name's ending says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb") as stream:
@@ -40,7 +42,12 @@ def cut(path: Path, share: float) -> Path:
 def good_corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """Twelve good files: folder, and track id to path."""
     root = tmp_path_factory.mktemp("good")
-    kinds = [("MP3", None, "mp3"), ("OGG", "VORBIS", "ogg"), ("FLAC", "PCM_16", "flac"), ("WAV", "FLOAT", "wav")]
+    kinds = [
+        ("MP3", None, "mp3"),
+        ("OGG", "VORBIS", "ogg"),
+        ("FLAC", "PCM_16", "flac"),
+        ("WAV", "FLOAT", "wav"),
+    ]
     paths = {}
     for number in range(12):
         container, subtype, ending = kinds[number % 4]

@@ -146,7 +146,11 @@ def test_bad_audio_is_quarantined_and_harms_nobody(
     )  # fmt: skip
     seconds = time.monotonic() - start
     reasons = dict(zip(probes["track_id"], probes["reason"], strict=True))
-    wrong = {name: reasons[f"bad {name}"] for name, (_, _, why) in BAD.items() if why not in str(reasons[f"bad {name}"])}
+    wrong = {
+        name: reasons[f"bad {name}"]
+        for name, (_, _, why) in BAD.items()
+        if why not in str(reasons[f"bad {name}"])
+    }
     assert not wrong
     assert {track_id: reasons[track_id] for track_id in (*good, *odd) if not pd.isna(reasons[track_id])} == {}
     assert list(probes["track_id"]) == list(everything)
@@ -154,7 +158,12 @@ def test_bad_audio_is_quarantined_and_harms_nobody(
     assert probes.loc[probes["reason"].notna(), "n_frames"].eq(0).all()
 
     alone_manifest, alone = cache_mel(
-        _table(good), corpus_root=good_root, folder=tmp_path / "alone", probe=params, n_workers=1, progress=False
+        _table(good),
+        corpus_root=good_root,
+        folder=tmp_path / "alone",
+        probe=params,
+        n_workers=1,
+        progress=False,
     )
     mixed_store, alone_store = MelStore(manifest, probes), MelStore(alone_manifest, alone)
     kept = ["duration_s", "declared_s", "sample_rate", "channels", "peak", "rms", "audio_hash", "n_frames"]
@@ -165,7 +174,9 @@ def test_bad_audio_is_quarantined_and_harms_nobody(
     for track_id in good:
         assert mixed_store.frames(track_id).tobytes() == alone_store.frames(track_id).tobytes()
     with capsys.disabled():
-        print(f"\n{len(BAD)} bad and {len(ODD)} odd files among {len(good)} good ones tried in {seconds:.1f} s")
+        print(
+            f"\n{len(BAD)} bad and {len(ODD)} odd files among {len(good)} good ones tried in {seconds:.1f} s"
+        )
 
 
 def hash_free(text: str) -> str:
@@ -199,7 +210,8 @@ def test_length_tolerance(tmp_path: Path, share: float, usable: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"min_duration_s": 0}, {"max_duration_s": 1.0}, {"length_tolerance": 1.0}, {"silence_dbfs": 3.0}]
+    "wrong",
+    [{"min_duration_s": 0}, {"max_duration_s": 1.0}, {"length_tolerance": 1.0}, {"silence_dbfs": 3.0}],
 )
 def test_impossible_parameters_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ArtistTransferError, match="allowed"):
@@ -231,7 +243,9 @@ def test_deadly_files_die_alone(
     )  # fmt: skip
     seconds = time.monotonic() - start
     reasons = dict(zip(probes["track_id"], probes["reason"], strict=True))
-    assert {name: reason for name, reason in reasons.items() if not pd.isna(reason)} == DEADLY  # once is forgiven
+    assert {
+        name: reason for name, reason in reasons.items() if not pd.isna(reason)
+    } == DEADLY  # once is forgiven
     alone_manifest, alone = cache_mel(
         _table(good), corpus_root=tmp_path, folder=tmp_path / "alone", n_workers=1, progress=False
     )
@@ -239,7 +253,9 @@ def test_deadly_files_die_alone(
     for track_id in good:
         assert mixed_store.frames(track_id).tobytes() == alone_store.frames(track_id).tobytes()
     with capsys.disabled():
-        print(f"\n{len(DEADLY)} deadly files among {len(good)} good ones tried in {seconds:.1f} s, {n_workers} workers")
+        print(
+            f"\n{len(DEADLY)} deadly files among {len(good)} good ones tried in {seconds:.1f} s, {n_workers} workers"
+        )
 
 
 def test_a_bomb_ends_within_ten_seconds_and_two_gigabytes(tmp_path: Path) -> None:
@@ -258,4 +274,6 @@ def test_a_bomb_ends_within_ten_seconds_and_two_gigabytes(tmp_path: Path) -> Non
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     seconds, peak = map(float, done.stdout.split())
     assert seconds < 20 and peak < 2 * GB
-    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY  # the limit is the child's alone
+    assert (
+        resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+    )  # the limit is the child's alone

@@ -149,14 +149,21 @@ def test_killed_anytime_and_finished_by_the_next_run(
         deadline = time.monotonic() + 60
         # Kill as soon as one more shard's frames, or its sidecar, or a temporary file is there.
         pattern, wanted = [("[!.]*.npy", 1), (".*.part.npy", 1), ("[!.]*.json", 4)][attempt]
-        while process.poll() is None and len(list(tmp_path.glob(pattern))) < wanted and time.monotonic() < deadline:
+        while (
+            process.poll() is None
+            and len(list(tmp_path.glob(pattern))) < wanted
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
         finished = {path.stem for path in tmp_path.glob("[!.]*.json") if not path.stem.endswith(".stat")}
         before = {name: at for name, at in _times(tmp_path).items() if name.partition(".")[0] in finished}
         for name in finished:
-            assert sha256_of(tmp_path / f"{name}.npy") == json.loads((tmp_path / f"{name}.json").read_text())["sha256"]
+            assert (
+                sha256_of(tmp_path / f"{name}.npy")
+                == json.loads((tmp_path / f"{name}.json").read_text())["sha256"]
+            )
         if attempt == 2:
             subprocess.run([sys.executable, "-c", SCRIPT, corpus, tmp_path], check=True)
             assert {name: at for name, at in _times(tmp_path).items() if name in before} == before
@@ -223,7 +230,9 @@ def test_a_shard_without_usable_tracks_is_an_empty_array(tmp_path: Path) -> None
 def test_a_full_disk_is_an_error_that_names_the_folder(corpus: Path, tmp_path: Path) -> None:
     """The kernel really refuses: the process may write no file beyond a size that only small files keep."""
     code = SCRIPT.replace(
-        "root = Path", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); root = Path", 1
+        "root = Path",
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); root = Path",
+        1,
     )
     _cache(corpus, tmp_path, front_end=ISMIR)
     before = _bytes(tmp_path)

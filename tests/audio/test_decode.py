@@ -20,7 +20,9 @@ KINDS = [("MP3", None), ("OGG", "VORBIS"), ("FLAC", "PCM_16"), ("WAV", "PCM_16")
 
 @pytest.mark.parametrize("ending", ["wav", "mp3", "flac", "raw", "xyz", ""])
 @pytest.mark.parametrize(("container", "subtype"), KINDS)
-def test_goes_by_content_not_by_name(tmp_path: Path, container: str, subtype: str | None, ending: str) -> None:
+def test_goes_by_content_not_by_name(
+    tmp_path: Path, container: str, subtype: str | None, ending: str
+) -> None:
     path = write(tmp_path / f"x.{ending}", tone(2.0, channels=2), container=container, subtype=subtype)
     decoded = decode(path)
     with path.open("rb") as stream:
@@ -35,15 +37,25 @@ def test_goes_by_content_not_by_name(tmp_path: Path, container: str, subtype: st
 
 
 @pytest.mark.parametrize(("container", "subtype"), KINDS)
-def test_blocks_give_the_same_samples_as_one_read(tmp_path: Path, container: str, subtype: str | None) -> None:
-    path = write(tmp_path / "long", tone(30.0, channels=2, rate=44_100), rate=44_100, container=container, subtype=subtype)
+def test_blocks_give_the_same_samples_as_one_read(
+    tmp_path: Path, container: str, subtype: str | None
+) -> None:
+    path = write(
+        tmp_path / "long",
+        tone(60.0, channels=2, rate=44_100),
+        rate=44_100,
+        container=container,
+        subtype=subtype,
+    )
     for without_table_of_contents in (False, True) if container == "MP3" else (False,):
         if without_table_of_contents:
             path.write_bytes(path.read_bytes().replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0"))
         with path.open("rb") as stream:
             whole, _ = soundfile.read(stream, dtype="float32", always_2d=True)
-        assert len(whole) >= 30 * 44_100
-        np.testing.assert_allclose(decode(path).samples, to_mono(whole), atol=1e-6 if container == "MP3" else 0)
+        assert len(whole) >= 60 * 44_100
+        np.testing.assert_allclose(
+            decode(path).samples, to_mono(whole), atol=1e-6 if container == "MP3" else 0
+        )
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -56,7 +68,13 @@ def test_mono_is_the_mean_of_the_channels(tmp_path: Path, channels: int) -> None
 
 @pytest.mark.parametrize(("seconds", "goes_on"), [(1.9, False), (2.0, False), (2.1, True), (60.0, True)])
 def test_stops_at_the_longest_duration(tmp_path: Path, seconds: float, goes_on: bool) -> None:
-    path = write(tmp_path / "a.flac", np.zeros((round(seconds * 8000), 1)), rate=8000, container="FLAC", subtype="PCM_16")
+    path = write(
+        tmp_path / "a.flac",
+        np.zeros((round(seconds * 8000), 1)),
+        rate=8000,
+        container="FLAC",
+        subtype="PCM_16",
+    )
     decoded = decode(path, max_duration_s=2.0)
     assert decoded.goes_on is goes_on
     assert len(decoded.samples) == min(round(seconds * 8000), 16_000)
@@ -87,8 +105,12 @@ def test_mp3_without_a_length_header_declares_nothing(tmp_path: Path) -> None:
     assert decode(path).declared_s is None
 
 
-@pytest.mark.parametrize(("size", "expected"), [(None, 22_050), (0, None), (0xFFFFFFFF, None), (0x7FFFFFFF, None)])
-def test_wav_written_to_a_pipe_declares_nothing(tmp_path: Path, size: int | None, expected: int | None) -> None:
+@pytest.mark.parametrize(
+    ("size", "expected"), [(None, 22_050), (0, None), (0xFFFFFFFF, None), (0x7FFFFFFF, None)]
+)
+def test_wav_written_to_a_pipe_declares_nothing(
+    tmp_path: Path, size: int | None, expected: int | None
+) -> None:
     path = write(tmp_path / "a.wav", tone(1.0), subtype="PCM_16")
     content = bytearray(path.read_bytes())
     at = content.index(b"data") + 4

@@ -22,7 +22,9 @@ def _make(folder: Path, bands: int = 4) -> tuple[MelStore, dict[str, np.ndarray]
         track[:, 2] = -100
     rows, shards = [], []
     for name, members in (("one", "ab"), ("two", "cd"), ("none", "")):
-        frames = np.concatenate([np.zeros((0, bands), np.float16), *(tracks[track_id] for track_id in members)])
+        frames = np.concatenate(
+            [np.zeros((0, bands), np.float16), *(tracks[track_id] for track_id in members)]
+        )
         np.save(folder / f"{name}.npy", frames)
         shards.append({"name": name, "n_frames": len(frames), "sha256": "", "n_tracks": len(members)})
         offset = 0
@@ -48,7 +50,11 @@ def test_frames_come_back(tmp_path: Path) -> None:
     batches = list(store.iterate(["b", "c", "d"], batch=2))
     assert [ids for ids, _ in batches] == [["b", "c"], ["d"]]
     np.testing.assert_array_equal(batches[1][1][0], tracks["d"])
-    assert {name: frames.shape for name, frames in store.arrays()} == {"one": (305, 4), "two": (78, 4), "none": (0, 4)}
+    assert {name: frames.shape for name, frames in store.arrays()} == {
+        "one": (305, 4),
+        "two": (78, 4),
+        "none": (0, 4),
+    }
 
 
 def test_few_shards_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +76,11 @@ def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "one.npy").unlink()
     with pytest.raises(ArtistTransferError, match=r"one\.npy cannot be read"):
         store.frames("a")
-    manifest = {"folder": str(tmp_path), "front_end": {"n_mels": 4}, "shards": [{"name": "one", "n_frames": 305}]}
+    manifest = {
+        "folder": str(tmp_path),
+        "front_end": {"n_mels": 4},
+        "shards": [{"name": "one", "n_frames": 305}],
+    }
     table = pd.DataFrame({"track_id": ["x"], "shard": ["one"], "offset": [300], "n_frames": [6]})
     with pytest.raises(ArtistTransferError, match="different runs"):
         MelStore(manifest, table)
@@ -98,8 +108,14 @@ def test_band_statistics_are_those_of_all_frames(tmp_path: Path) -> None:
 
 def test_band_statistics_of_constants_and_of_nothing(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.full((9, 4), -100, np.float16))
-    manifest = {"folder": str(tmp_path), "front_end": {"n_mels": 4}, "shards": [{"name": "one", "n_frames": 9}]}
-    store = MelStore(manifest, pd.DataFrame({"track_id": ["x"], "shard": ["one"], "offset": [0], "n_frames": [9]}))
+    manifest = {
+        "folder": str(tmp_path),
+        "front_end": {"n_mels": 4},
+        "shards": [{"name": "one", "n_frames": 9}],
+    }
+    store = MelStore(
+        manifest, pd.DataFrame({"track_id": ["x"], "shard": ["one"], "offset": [0], "n_frames": [9]})
+    )
     mean, std = band_statistics(store, ["x"])
     assert mean.tolist() == [-100] * 4 and std.tolist() == [1] * 4
     with pytest.raises(ArtistTransferError, match="at least one"):

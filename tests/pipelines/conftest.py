@@ -46,6 +46,18 @@ class Project:
 
     path: Path
 
+    @classmethod
+    def copy(cls, path: Path) -> Project:
+        """Copy the project without its data into a folder."""
+        shutil.copytree(ROOT / "conf", path / "conf", ignore=shutil.ignore_patterns("local"))
+        (path / "conf" / "local").mkdir()
+        for name in ("pyproject.toml", ".telemetry"):
+            shutil.copy(ROOT / name, path / name)
+        (path / "src").mkdir()
+        (path / "src" / "artist_transfer").symlink_to(ROOT / "src" / "artist_transfer")
+        (path / "data").mkdir()
+        return cls(path)
+
     def command(self, *arguments: str, **params: Any) -> list[str]:
         given = {**TINY, **{key.replace("__", "."): value for key, value in params.items()}}
         text = ",".join(f"{key}={value}" for key, value in given.items())
@@ -95,14 +107,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Projec
     """Give a function that makes an empty copy of the project."""
 
     def make() -> Project:
-        path = tmp_path_factory.mktemp("project")
-        shutil.copytree(ROOT / "conf", path / "conf", ignore=shutil.ignore_patterns("local"))
-        (path / "conf" / "local").mkdir()
-        for name in ("pyproject.toml", ".telemetry"):
-            shutil.copy(ROOT / name, path / name)
-        (path / "src").mkdir()
-        (path / "src" / "artist_transfer").symlink_to(ROOT / "src" / "artist_transfer")
-        return Project(path)
+        return Project.copy(tmp_path_factory.mktemp("project"))
 
     return make
 

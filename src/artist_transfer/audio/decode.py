@@ -18,9 +18,9 @@ import soxr
 from artist_transfer.audio.headers import declared_seconds, is_cut
 from artist_transfer.errors import ArtistTransferError
 
-# Samples of all channels in one block (2 MB). soundfile seeks after each block, and an mp3 seek decodes a few
-# frames again: small blocks were twice as slow.
-_BLOCK_SAMPLES = 1 << 19
+# Samples of all channels in one block: 16 MB, 47 s of 44.1 kHz stereo. soundfile seeks after each block, and an mp3
+# seek decodes a few frames again, so a clip had better fit into one.
+_BLOCK_SAMPLES = 1 << 22
 _SMALL_BLOCK_SAMPLES = 1 << 12
 
 
@@ -126,7 +126,7 @@ def _read_blocks(
         digest.update(got)
         pieces.append(to_mono(got))
         left -= len(got)
-    samples = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+    samples = pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.float32), *pieces])
     if left < 0:
         return samples[:left], None, words
     return samples, digest.hexdigest(), words

@@ -22,7 +22,7 @@ from scipy.sparse import csr_array
 from artist_transfer.errors import ArtistTransferError
 
 LOGS = ("db", "db_magnitude20", "log10_1p10")
-_CHUNK = 256  # frames: window, spectrum and power of a chunk stay in a core's cache
+_CHUNK = 128  # frames: window, spectrum and power of a chunk stay in a core's cache
 
 
 @dataclass(frozen=True)

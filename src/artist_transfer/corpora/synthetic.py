@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import io
-import multiprocessing
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -48,6 +47,7 @@ from artist_transfer.corpora._synthetic_plan import (
 from artist_transfer.corpora._synthetic_styles import artist_style
 from artist_transfer.corpora.synthesis import render_track
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.processes import end_with_parent, light_spawn
 
 RECIPE = 1
 """Goes up when the same parameters give other bytes."""
@@ -164,9 +164,8 @@ def _render(jobs: Sequence[_Job], n_workers: int) -> None:
                 write_clip(*job)
                 bar.update()
             return
-        # a forked child would inherit the locks of a caller that has threads
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(n_workers, len(jobs)), mp_context=context) as pool:
+        n_workers = min(n_workers, len(jobs))
+        with light_spawn() as context, ProcessPoolExecutor(n_workers, context, end_with_parent) as pool:
             futures = [pool.submit(write_clip, *job) for job in jobs]
             try:
                 for future in as_completed(futures):

@@ -151,7 +151,7 @@ def fit_dictionary(
     rows = _checked(rows)
     for name, value in {"max_centres": max_centres, "rows_per_centre": rows_per_centre}.items():
         if value < 1:
-            raise ArtistTransferError(f"factors.{name} is {value}; it has to be 1 or more")
+            raise ArtistTransferError(f"{name} is {value}; it has to be 1 or more")
     n_centres = max(1, min(max_centres, len(rows) // rows_per_centre))
     notes = []
     if n_centres < max_centres:
@@ -254,7 +254,7 @@ def sample_rows(
         If no track has a row or `max_rows` is below 1.
     """
     if max_rows < 1:
-        raise ArtistTransferError(f"factors.max_rows is {max_rows}; it has to be 1 or more")
+        raise ArtistTransferError(f"max_rows is {max_rows}; it has to be 1 or more")
     order = sorted(track_ids)
     share = min(1.0, max_rows / max(1, sum(n_rows[track_id] for track_id in order)))
     parts = []

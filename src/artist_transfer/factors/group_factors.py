@@ -131,7 +131,7 @@ def fit_tracks(
         If there is no such fold or `fit_on` is something else.
     """
     if fit_on not in FIT_ON:
-        raise ArtistTransferError(f"factors.fit_on is {fit_on!r}; allowed: {', '.join(FIT_ON)}")
+        raise ArtistTransferError(f"fit_on is {fit_on!r}; allowed: {', '.join(FIT_ON)}")
     rows = split_table[split_table["fold"] == fold]
     rows = rows[rows["side"] == "train"] if fit_on == "train" else rows[rows["side"] != "unused"]
     tracks = usable_table[usable_table["track_id"].isin(rows["track_id"])].sort_values("track_id")

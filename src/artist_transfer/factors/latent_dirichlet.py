@@ -170,7 +170,7 @@ def fit_groups(
 def _checked(bags: np.ndarray, **parameters: int) -> np.ndarray:
     for name, value in parameters.items():
         if value < 1:
-            raise ArtistTransferError(f"factors.{name} is {value}; it has to be 1 or more")
+            raise ArtistTransferError(f"{name} is {value}; it has to be 1 or more")
     bags = np.asarray(bags, dtype=np.float64)
     if bags.ndim != 2 or not bags.size:
         raise ArtistTransferError(f"latent groups need artists with words; found bags of shape {bags.shape}")

@@ -12,7 +12,6 @@ named by the fingerprint of the extractor and of the audio in it.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import warnings
 from collections import deque
@@ -28,6 +27,7 @@ from tqdm.auto import tqdm
 from artist_transfer.artifacts import fingerprint, open_folder, read_json
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.features.essentia_shards import Result, write_shard
+from artist_transfer.processes import end_with_parent, light_spawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,11 +202,12 @@ def _check_parameters(table: pd.DataFrame, **limits: float) -> None:
         raise ArtistTransferError(f"usable_table has no column {', '.join(absent)}; found {list(table.columns)}")
     for name, value in limits.items():
         if not value > 0:
-            raise ArtistTransferError(f"essentia.{name} is {value}; it has to be above 0")
+            raise ArtistTransferError(f"{name} is {value}; it has to be above 0")
 
 
 def _start_worker() -> None:
     """Make a worker quiet and single-threaded: the decoder writes to stderr for every odd header."""
+    end_with_parent()
     os.environ["OMP_NUM_THREADS"] = "1"
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -230,36 +231,31 @@ def _run(
 ) -> Iterator[tuple[str, list[Result]]]:
     from pebble import ProcessPool
 
-    # Spawned, not forked: the parent may hold threads of torch or OpenMP, which do not survive a fork.
-    pool = ProcessPool(max_workers=n_workers, initializer=_start_worker, context=multiprocessing.get_context("spawn"))
-    waiting: deque[tuple[str, list[tuple[str, ProcessFuture]]]] = deque()
+    with light_spawn() as context:
+        pool = ProcessPool(max_workers=n_workers, initializer=_start_worker, context=context)
+        waiting: deque[tuple[str, list[tuple[str, ProcessFuture]]]] = deque()
 
-    def collect() -> tuple[str, list[Result]]:
-        name, futures = waiting.popleft()
-        results = []
-        for track_id, future in futures:
-            results.append(_result_of(track_id, future, timeout_s))
-            bar.update(1)
-        return name, results
+        def collect() -> tuple[str, list[Result]]:
+            name, futures = waiting.popleft()
+            results = []
+            for track_id, future in futures:
+                results.append(_result_of(track_id, future, timeout_s))
+                bar.update(1)
+            return name, results
 
-    try:
-        for name, shard in shards:
-            tasks = [
-                (
-                    track_id,
-                    pool.schedule(_encoded, args=(extract, str(corpus_root / path)), timeout=timeout_s),
-                )
-                for track_id, _, path in shard
-            ]
-            waiting.append((name, tasks))
-            # One shard is always waiting behind the one being collected, so that no worker idles at a border.
-            if len(waiting) > 1 + n_workers // max(1, len(shard)):
+        try:
+            for name, shard in shards:
+                paths = [(track_id, str(corpus_root / path)) for track_id, _, path in shard]
+                tasks = [(i, pool.schedule(_encoded, args=(extract, path), timeout=timeout_s)) for i, path in paths]
+                waiting.append((name, tasks))
+                # One shard is always waiting behind the one being collected, so that no worker idles at a border.
+                if len(waiting) > 1 + n_workers // max(1, len(shard)):
+                    yield collect()
+            while waiting:
                 yield collect()
-        while waiting:
-            yield collect()
-    finally:
-        pool.stop()
-        pool.join()
+        finally:
+            pool.stop()
+            pool.join()
 
 
 def _result_of(track_id: str, future: ProcessFuture, timeout_s: float) -> Result:

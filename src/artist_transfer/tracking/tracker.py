@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ANSWER_S = 5.0
 SQLITE_ANSWER_S = 10.0  # others may be writing to the same file
-ATTEMPTS = 3
+ATTEMPTS = 2
 
 
 @dataclass

@@ -23,6 +23,7 @@ class LatentDirichletBlock(Block):
     groups: int = Field(40, ge=2)
     passes: int = Field(20, ge=1)
     iterations: int = Field(100, ge=1)
+    restarts: int = Field(3, ge=1, description="fits, of which the one with the best bound is kept")
 
 
 class EssentiaBlock(Block):

@@ -1,0 +1,46 @@
+"""Worker processes that start quickly and do not outlive the process that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext
+
+
+@contextmanager
+def light_spawn() -> Iterator[SpawnContext]:
+    """Give a context whose workers do not import the main program again.
+
+    A spawned process imports the caller's ``__main__``; under `kedro run` that is all of Kedro and MLflow, seconds
+    for each worker. Functions that are given to the workers must not be defined in ``__main__``.
+
+    Yields
+    ------
+    SpawnContext
+        For pools that live no longer than the block. Spawned rather than forked, because the threads of torch and
+        OpenMP do not survive a fork.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__dict__["__spec__"] = None
+    try:
+        yield multiprocessing.get_context("spawn")
+    finally:
+        main.__dict__.update(hidden)
+
+
+def end_with_parent() -> None:
+    """End this process soon after its parent has gone, even if that was killed; called first in a worker."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end_with_parent").start()

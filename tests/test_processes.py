@@ -1,0 +1,50 @@
+"""Workers start without the main program and end with their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+PROGRAM = """
+    import os, sys, time
+    from concurrent.futures import ProcessPoolExecutor
+    from pathlib import Path
+    with open({log!r}, "a") as stream:
+        stream.write("main imported\\n")
+    from artist_transfer.processes import end_with_parent, light_spawn
+    if __name__ == "__main__":
+        with light_spawn() as context, ProcessPoolExecutor(1, context, initializer=end_with_parent) as pool:
+            print(pool.submit(os.getpid).result(), flush=True)
+            print(sys.modules["__main__"].__spec__, flush=True)
+            pool.submit(time.sleep, 60)
+            time.sleep(60)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_worker_starts_light_and_goes_with_a_killed_parent(tmp_path: Path) -> None:
+    log, script = tmp_path / "log", tmp_path / "main.py"
+    script.write_text(textwrap.dedent(PROGRAM.format(log=str(log))))
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    assert worker != process.pid
+    assert log.read_text() == "main imported\n", "the worker imported the main program again"
+    assert alive(worker)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(worker)
