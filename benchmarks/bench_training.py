@@ -168,7 +168,7 @@ def measure(device: torch.device, place: str, params: TrainParams, scale: Scale)
     return hook
 
 
-def bench(threads: int | None = None) -> list[dict[str, Any]]:
+def run(threads: int | None = None) -> list[dict[str, Any]]:
     """Measure everything that this machine allows.
 
     Parameters
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
-    rows = bench(options.threads)
+    rows = run(options.threads)
     for row in rows:
         reach = f"  (reach {row['reach']})" if row["reach"] is not None else ""
         print(f"{row['name']:44} {row['value']:>12,.3f} {row['unit']}{reach}")

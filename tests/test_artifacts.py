@@ -116,9 +116,7 @@ def test_sigkill_inside_a_write_leaves_the_old_file(tmp_path: Path) -> None:
             print("writing", flush=True)
             time.sleep(60)
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
     process.send_signal(signal.SIGKILL)

@@ -11,14 +11,12 @@ import yaml
 
 from artist_transfer.configuration import ProjectConfigLoader
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.parameters import Parameters, check_parameters
+from artist_transfer.parameters import RunParameters, check_parameters
 from artist_transfer.pipelines.feature_learning.params import TASKS, normalised_tasks
 from artist_transfer.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENTS = sorted(
-    folder.name for folder in (ROOT / "conf").iterdir() if (folder / "parameters.yml").is_file()
-)
+ENVIRONMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if (folder / "parameters.yml").is_file())
 
 
 def merged(env: str | None, **extra: Any) -> dict[str, Any]:
@@ -32,7 +30,7 @@ def test_every_environment_is_valid(env: str) -> None:
 
 def test_every_parameter_stands_in_the_base_file() -> None:
     written = yaml.safe_load((ROOT / "conf" / "base" / "parameters.yml").read_text())
-    assert set(written) == set(Parameters.model_fields)
+    assert set(written) == set(RunParameters.model_fields)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 from artist_transfer.pipelines.typed import Block
 
 
-class Parameters(Block):
+class RunParameters(Block):
     """Everything that ``--params`` and ``conf/*/parameters.yml`` may say."""
 
     corpus: CorpusKind
@@ -61,7 +61,7 @@ class Parameters(Block):
         return normalised_tasks(tasks)
 
     @model_validator(mode="after")
-    def _possible_together(self) -> Parameters:
+    def _possible_together(self) -> RunParameters:
         if self.folds > 1 and self.split != "artist_disjoint":
             raise ValueError(
                 f"folds={self.folds} needs split=artist_disjoint (every artist is tested once), not split={self.split}"
@@ -71,7 +71,7 @@ class Parameters(Block):
         return self
 
 
-def check_parameters(parameters: Mapping[str, Any]) -> Parameters:
+def check_parameters(parameters: Mapping[str, Any]) -> RunParameters:
     """Check all parameters at once.
 
     Parameters
@@ -81,9 +81,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Parameters:
 
     Returns
     -------
-
-    Parameters
-    ----------
+    RunParameters
         The typed parameters.
 
     Raises
@@ -92,7 +90,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Parameters:
         Naming every wrong dotted key, what was found there and what is allowed.
     """
     try:
-        return Parameters.model_validate(dict(parameters))
+        return RunParameters.model_validate(dict(parameters))
     except ValidationError as error:
         lines = [_explain(details) for details in error.errors()]
         raise ArtistTransferError("; ".join(lines)) from None
@@ -112,7 +110,7 @@ def _explain(details: Any) -> str:
 
 
 def _keys_at(location: list[str]) -> list[str]:
-    model: Any = Parameters
+    model: Any = RunParameters
     for part in location:
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:

@@ -25,13 +25,13 @@ def light_spawn() -> Iterator[SpawnContext]:
         For pools that live no longer than the block. Spawned rather than forked, because the threads of torch and
         OpenMP do not survive a fork.
     """
-    main = sys.modules["__main__"]
-    hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
-    main.__dict__["__spec__"] = None
+    main: dict[str, object] = sys.modules["__main__"].__dict__
+    hidden = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
     try:
         yield multiprocessing.get_context("spawn")
     finally:
-        main.__dict__.update(hidden)
+        main.update(hidden)
 
 
 def end_with_parent() -> None:

@@ -96,9 +96,7 @@ def test_a_malformed_cell_is_named_by_file_row_and_column(
     assert sorted(root.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    "column", ["set.split", "set.subset", "artist.id", "track.genre_top", "track.genres"]
-)
+@pytest.mark.parametrize("column", ["set.split", "set.subset", "artist.id", "track.genre_top", "track.genres"])
 def test_a_missing_column_is_named(write_fma: FmaWriter, column: str) -> None:
     with pytest.raises(ArtistTransferError, match=rf"tracks.csv, row 2, column '{column}': missing column"):
         read_fma(write_fma(without=[column]), subset="large")

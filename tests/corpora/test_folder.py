@@ -148,7 +148,5 @@ def test_names_that_are_not_utf8_are_left_out_aloud(tmp_path: Path) -> None:
 
 def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cover.jpg").touch()
-    with pytest.raises(
-        ArtistTransferError, match=rf"corpus_root: no audio file in {tmp_path} \(1 other files\)"
-    ):
+    with pytest.raises(ArtistTransferError, match=rf"corpus_root: no audio file in {tmp_path} \(1 other files\)"):
         read_folder(tmp_path)

@@ -66,9 +66,7 @@ def test_defaults_are_filled_and_rows_sorted() -> None:
         ({"artist_id": [3, 4]}, 1, "artist_id"),
     ],
 )
-def test_a_bad_cell_is_refused_with_file_row_and_column(
-    changes: dict[str, object], row: int, column: str
-) -> None:
+def test_a_bad_cell_is_refused_with_file_row_and_column(changes: dict[str, object], row: int, column: str) -> None:
     with pytest.raises(ArtistTransferError) as error:
         make_track_table(rows(**changes), source="here/x.csv")
     assert f"here/x.csv, row {row}, column '{column}'" in str(error.value)

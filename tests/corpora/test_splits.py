@@ -86,9 +86,7 @@ def tables(draw: Callable[..., object]) -> pd.DataFrame:
             "genre_top": column(draw(st.integers(1, 4)), True),
             "recording_id": column(draw(st.integers(2, 80)), False),
             "audio_hash": column(draw(st.integers(2, 200)), True),
-            "official_split": draw(
-                st.lists(st.none() | st.sampled_from(OFFICIAL), min_size=count, max_size=count)
-            ),
+            "official_split": draw(st.lists(st.none() | st.sampled_from(OFFICIAL), min_size=count, max_size=count)),
         }
     )
 
@@ -97,9 +95,7 @@ KINDS = st.sampled_from([("stratified", 1), ("artist_disjoint", 1), ("artist_dis
 PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-def split_or_skip(
-    table: pd.DataFrame, kind: tuple[str, int], seed: int = 0, share: float = 0.15
-) -> pd.DataFrame:
+def split_or_skip(table: pd.DataFrame, kind: tuple[str, int], seed: int = 0, share: float = 0.15) -> pd.DataFrame:
     """Split, or give the example up where the corpus is too small for the kind."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ArtistTransferWarning)
@@ -144,9 +140,7 @@ def test_every_track_once_in_every_fold_and_no_unit_parted(
 
 @PROPERTY
 @given(tables(), KINDS, st.randoms(use_true_random=False))
-def test_the_order_of_rows_does_not_matter(
-    table: pd.DataFrame, kind: tuple[str, int], random: object
-) -> None:
+def test_the_order_of_rows_does_not_matter(table: pd.DataFrame, kind: tuple[str, int], random: object) -> None:
     order = list(range(len(table)))
     random.shuffle(order)  # type: ignore[attr-defined]
     one = split_or_skip(table, kind)
@@ -174,9 +168,7 @@ def test_stratified_keeps_the_share_of_every_genre_within_one_unit(table: pd.Dat
 
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=5), st.floats(0.1, 0.5), st.integers(0, 9))
 @PROPERTY
-def test_stratified_is_exact_to_rounding_where_tracks_are_single(
-    sizes: list[int], share: float, seed: int
-) -> None:
+def test_stratified_is_exact_to_rounding_where_tracks_are_single(sizes: list[int], share: float, seed: int) -> None:
     genres = [f"g{n}" for n, size in enumerate(sizes) for _ in range(size)]
     count = len(genres)
     assume(share * count >= 1)
@@ -204,9 +196,7 @@ def test_every_artist_is_tested_exactly_once(table: pd.DataFrame, folds: int) ->
     st.floats(0.1, 0.4),
     st.integers(0, 5),
 )
-def test_artist_disjoint_keeps_the_share_and_covers_the_genres(
-    sizes: list[list[int]], share: float, seed: int
-) -> None:
+def test_artist_disjoint_keeps_the_share_and_covers_the_genres(sizes: list[list[int]], share: float, seed: int) -> None:
     assume(sum(map(len, sizes)) >= 2 and any(len(own) > 1 for own in sizes))
     table = artists({f"g{n}": own for n, own in enumerate(sizes)})
     split = make_split(table, kind="artist_disjoint", seed=seed, test_share=share)
@@ -335,17 +325,13 @@ def test_balanced_has_as_many_songs_of_every_artist() -> None:
 
 def test_a_song_of_several_clips_counts_once() -> None:
     table = artists({"a": [8, 8]})
-    table["recording_id"] = table["track_id"].str[:-2] + (table["track_id"].str[-2:].astype(int) // 2).astype(
-        str
-    )
+    table["recording_id"] = table["track_id"].str[:-2] + (table["track_id"].str[-2:].astype(int) // 2).astype(str)
     params = BalancedParams(2, songs=4, train=2, validation=1, test=1)
     split = make_split(table, kind="balanced", seed=0, balanced=params)
     counts = split.merge(table, on="track_id").groupby(["artist_id", "side"]).size().unstack()
     assert counts[["train", "validation", "test"]].to_numpy().tolist() == [[4, 2, 2]] * 2
     with pytest.raises(ArtistTransferError, match=r"balanced.songs=5 .*found 0"):
-        make_split(
-            table, kind="balanced", seed=0, balanced=BalancedParams(2, songs=5, train=3, validation=1, test=1)
-        )
+        make_split(table, kind="balanced", seed=0, balanced=BalancedParams(2, songs=5, train=3, validation=1, test=1))
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,7 @@ SMALL = SyntheticParams(genres=2, artists_per_genre=3, tracks_per_artist=2, seco
 
 def bytes_of(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def mp3(folder: Path, defect: str) -> Path:
@@ -71,9 +69,7 @@ def test_two_workers_give_the_bytes_of_one(corpus: Path, tmp_path: Path) -> None
 def test_another_seed_gives_other_sound(corpus: Path, tmp_path: Path) -> None:
     params = SyntheticParams(seed=1, genres=2, artists_per_genre=3, tracks_per_artist=2, seconds=2.0)
     other, first = bytes_of(generate(tmp_path / "corpus", params, n_workers=1)), bytes_of(corpus)
-    sounding = {name for name in first if name.endswith(".mp3")} - {
-        mp3(corpus, "empty").relative_to(corpus).as_posix()
-    }
+    sounding = {name for name in first if name.endswith(".mp3")} - {mp3(corpus, "empty").relative_to(corpus).as_posix()}
     assert all(first[name] != other[name] for name in sounding)
     assert corpus_fingerprint(params) != corpus_fingerprint(SMALL)
 
@@ -120,14 +116,10 @@ def test_broken_files_are_broken(corpus: Path) -> None:
         soundfile.read(mp3(corpus, "unreadable"))
 
 
-def test_duplicates_are_exact_and_filed_elsewhere(
-    corpus: Path, tracks: pd.DataFrame, truth: pd.DataFrame
-) -> None:
+def test_duplicates_are_exact_and_filed_elsewhere(corpus: Path, tracks: pd.DataFrame, truth: pd.DataFrame) -> None:
     for defect, column in (("duplicate_same_artist", "album"), ("duplicate_other_artist", "artist")):
         copy = mp3(corpus, defect)
-        original = (
-            copy.parents[1] / truth.loc[copy.stem, "source"][:3] / f"{truth.loc[copy.stem, 'source']}.mp3"
-        )
+        original = copy.parents[1] / truth.loc[copy.stem, "source"][:3] / f"{truth.loc[copy.stem, 'source']}.mp3"
         assert truth.loc[copy.stem, "defect"] == defect
         assert copy.read_bytes() == original.read_bytes()
         assert tracks.loc[int(copy.stem), (column, "id")] != tracks.loc[int(original.stem), (column, "id")]
@@ -138,10 +130,7 @@ def test_duplicates_are_exact_and_filed_elsewhere(
 def test_missing_metadata(corpus: Path, tracks: pd.DataFrame) -> None:
     genre, artist, album = (int(mp3(corpus, f"missing_{name}").stem) for name in ("genre", "artist", "album"))
     assert tracks.index[tracks["track", "genre_top"].isna()].tolist() == [genre]
-    assert (
-        len({number // 10 or number for number in ast.literal_eval(tracks.loc[genre, ("track", "genres")])})
-        == 2
-    )
+    assert len({number // 10 or number for number in ast.literal_eval(tracks.loc[genre, ("track", "genres")])}) == 2
     assert tracks.index[tracks["artist", "id"].isna()].tolist() == [artist]
     assert tracks.index[tracks["artist", "name"].isna()].tolist() == [artist]
     assert tracks.index[tracks["album", "id"] == -1].tolist() == [album]
@@ -229,9 +218,7 @@ def test_official_sides_share_no_artist_and_hold_every_genre() -> None:
 def test_ids_do_not_depend_on_the_size() -> None:
     small, large = planning.plan(SMALL), planning.plan(SyntheticParams())
     places = {track.number: (track.place, track.artist, track.album, track.defect) for track in large}
-    assert all(
-        places[track.number] == (track.place, track.artist, track.album, track.defect) for track in small
-    )
+    assert all(places[track.number] == (track.place, track.artist, track.album, track.defect) for track in small)
     assert len(places) == len(large) == 240
     assert {track.defect for track in small} == {"", *DEFECTS}
 
@@ -261,9 +248,7 @@ def test_a_killed_run_goes_on_where_it_was(corpus: Path, tmp_path: Path) -> None
     assert open_folder(folder) is None
     generate(folder, SMALL, n_workers=1)
     assert {path: path.stat().st_ino for path in left} == left, "finished clips are not rendered again"
-    finished = {
-        name: value for name, value in bytes_of(folder).items() if not Path(name).name.startswith(".")
-    }
+    finished = {name: value for name, value in bytes_of(folder).items() if not Path(name).name.startswith(".")}
     assert finished == bytes_of(corpus)
 
 
@@ -308,9 +293,7 @@ def test_a_folder_of_something_else_is_refused_untouched(corpus: Path, tmp_path:
         ("defects", "yes", "true or false"),
     ],
 )
-def test_absurd_parameters_are_refused_before_any_work(
-    tmp_path: Path, key: str, value: object, allowed: str
-) -> None:
+def test_absurd_parameters_are_refused_before_any_work(tmp_path: Path, key: str, value: object, allowed: str) -> None:
     params = SyntheticParams(**{key: value})  # type: ignore[arg-type]
     with pytest.raises(ArtistTransferError, match=rf"synthetic\.{key}.*{allowed}"):
         generate(tmp_path / "corpus", params)
@@ -385,8 +368,6 @@ def test_genres_can_be_learnt_but_not_read_off(statistics: tuple[np.ndarray, np.
 
     values, genres, artists = statistics
     folds = GroupKFold(6, shuffle=True, random_state=0)
-    guessed = cross_val_predict(
-        LogisticRegression(C=0.1, max_iter=1000), values, genres, groups=artists, cv=folds
-    )
+    guessed = cross_val_predict(LogisticRegression(C=0.1, max_iter=1000), values, genres, groups=artists, cv=folds)
     score = f1_score(genres, guessed, average="macro")
     assert 0.4 < score < 0.97  # five equal classes: a guess by the priors has 0.2

@@ -107,9 +107,7 @@ def test_malformed_cells(tmp_path: Path, column: str, text: str) -> None:
         read_table(root)
 
 
-@pytest.mark.parametrize(
-    ("text", "says"), [("", "track_id"), ("track_id,path,path\n1,a,b\n", "row 1, column 'path'")]
-)
+@pytest.mark.parametrize(("text", "says"), [("", "track_id"), ("track_id,path,path\n1,a,b\n", "row 1, column 'path'")])
 def test_malformed_headers(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ArtistTransferError, match=says):
         read_table(write(tmp_path, text))

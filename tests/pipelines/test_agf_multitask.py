@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
-
 from tests.pipelines.conftest import Project
 
 pytestmark = pytest.mark.slow
@@ -94,9 +93,7 @@ KILLED_AFTER = {
 
 
 @pytest.mark.parametrize("stage", KILLED_AFTER)
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
-    stage: str, finished: Project, project: Project
-) -> None:
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(stage: str, finished: Project, project: Project) -> None:
     process = project.start(JOB, mel__shard_size=8, factors__essentia__shard_size=8)
     deadline = time.monotonic() + 240
     while not list(project.path.glob(KILLED_AFTER[stage])):
@@ -159,10 +156,12 @@ def test_bad_audio_changes_nothing_for_good_tracks(finished: Project, new_projec
         project = new_project()
         n_bad = write_table_corpus(finished, project.path / "corpus", bad=bad)
         project.run(JOB, "--env=table", corpus_root="corpus", tasks="gdm")
-        outcomes.append({
-            name: project.table(name)
-            for name in ("split_table", "mfcc_factor_table", "transfer_predictions_table", "track_vector_table")
-        })
+        outcomes.append(
+            {
+                name: project.table(name)
+                for name in ("split_table", "mfcc_factor_table", "transfer_predictions_table", "track_vector_table")
+            }
+        )
         assert len(project.table("quarantine_table")) == n_bad
         if bad:
             print(f"tried {n_bad} bad files")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
 from tests.pipelines.conftest import Project
 
 pytestmark = pytest.mark.slow

@@ -175,9 +175,7 @@ def check_params(params: SyntheticParams) -> None:
             raise ArtistTransferError(f"synthetic.{key}={value!r}: must be {kind} from {low} to {high}.")
     if isinstance(params.sample_rate, bool) or params.sample_rate not in _RATES:
         allowed = ", ".join(map(str, _RATES))
-        raise ArtistTransferError(
-            f"synthetic.sample_rate={params.sample_rate!r}: must be one of {allowed} (Hz)."
-        )
+        raise ArtistTransferError(f"synthetic.sample_rate={params.sample_rate!r}: must be one of {allowed} (Hz).")
     if not isinstance(params.defects, bool):
         raise ArtistTransferError(f"synthetic.defects={params.defects!r}: must be true or false.")
 

@@ -99,9 +99,7 @@ def read_fma(
     """
     root = Path(corpus_root)
     if subset not in SUBSETS:
-        raise ArtistTransferError(
-            f"ingestion.fma.subset={subset!r} is unknown; allowed: {', '.join(SUBSETS)}."
-        )
+        raise ArtistTransferError(f"ingestion.fma.subset={subset!r} is unknown; allowed: {', '.join(SUBSETS)}.")
     audio_folder = f"fma_{subset}" if audio_folder is None else audio_folder
     for folder in (root, root / metadata_folder, root / audio_folder):
         if not folder.is_dir():

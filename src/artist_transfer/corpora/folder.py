@@ -92,9 +92,7 @@ def _audio_files(root: Path, endings: set[str], counts: Counter[str]) -> Iterato
         for name in sorted(files):
             file = Path(folder, name)
             path = file.relative_to(root).as_posix()
-            special = (
-                file.exists() and not file.is_file()
-            )  # a pipe would wait for ever; the probe names dead links
+            special = file.exists() and not file.is_file()  # a pipe would wait for ever; the probe names dead links
             if special or file.suffix.lower() not in endings:
                 counts["files that are not audio"] += 1
             elif not _is_unicode(path):
@@ -106,9 +104,7 @@ def _audio_files(root: Path, endings: set[str], counts: Counter[str]) -> Iterato
 
 
 def _unreadable_folder(error: OSError) -> None:
-    raise ArtistTransferError(
-        f"corpus_root: folder {error.filename} cannot be read ({error.strerror})."
-    ) from error
+    raise ArtistTransferError(f"corpus_root: folder {error.filename} cannot be read ({error.strerror}).") from error
 
 
 def _is_unicode(path: str) -> bool:

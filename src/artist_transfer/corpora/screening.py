@@ -17,9 +17,7 @@ USABLE_COLUMNS = (*TRACK_COLUMNS, *PROBE_COLUMNS)
 QUARANTINE_COLUMNS = ("track_id", "path", "artist_id", "reason")
 
 
-def screen(
-    track_table: pd.DataFrame, probe_table: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+def screen(track_table: pd.DataFrame, probe_table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
     """Part the tracks whose audio is usable from those whose audio is not.
 
     Parameters
@@ -67,9 +65,7 @@ def _check_same_tracks(track_table: pd.DataFrame, probe_table: pd.DataFrame) -> 
     for name, here, there in (("probe table", tracks, probed), ("track table", probed, tracks)):
         absent = here[~here.isin(there)]
         if len(absent):
-            raise ArtistTransferError(
-                f"{name}: {len(absent)} tracks are missing, the first {absent.iloc[0]!r}."
-            )
+            raise ArtistTransferError(f"{name}: {len(absent)} tracks are missing, the first {absent.iloc[0]!r}.")
 
 
 def _count(usable: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, int]:

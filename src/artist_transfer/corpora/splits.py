@@ -103,9 +103,7 @@ def make_split(
     """
     _check(kind, test_share=test_share, folds=folds, balanced=balanced)
     if usable_table.empty:
-        raise ArtistTransferError(
-            f"split={kind} needs usable tracks; found 0 (the quarantine table says why)."
-        )
+        raise ArtistTransferError(f"split={kind} needs usable tracks; found 0 (the quarantine table says why).")
     table = usable_table.sort_values("track_id", ignore_index=True)
     if kind == "artist_disjoint":
         tested = _artist_folds(find_units(table, by_artist=True), seed, test_share=test_share, folds=folds)
@@ -326,9 +324,7 @@ def _official(table: pd.DataFrame) -> list[str]:
                 sides[row] = "train"
     for side in ("train", "test"):
         if side not in sides:
-            raise ArtistTransferError(
-                f"split=official: no usable track on the side {side!r}; at least 1 is needed."
-            )
+            raise ArtistTransferError(f"split=official: no usable track on the side {side!r}; at least 1 is needed.")
     moved = sum(old != new for old, new in zip(given, sides, strict=True))
     if moved:
         warnings.warn(

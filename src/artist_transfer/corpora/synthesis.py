@@ -27,9 +27,7 @@ Floats = NDArray[np.float32]
 _TABLE = 4096  # samples of a cycle
 
 
-def render_track(
-    style: ArtistStyle, *, track: int, seconds: float, sample_rate: int, spread: float
-) -> Floats:
+def render_track(style: ArtistStyle, *, track: int, seconds: float, sample_rate: int, spread: float) -> Floats:
     """Play one clip.
 
     Parameters

@@ -130,9 +130,7 @@ def _claim(folder: Path, params: SyntheticParams) -> None:
                 )
             return
         if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-            raise ArtistTransferError(
-                f"{folder} is not empty and holds no synthetic corpus; name another folder."
-            )
+            raise ArtistTransferError(f"{folder} is not empty and holds no synthetic corpus; name another folder.")
         write_json(note, {"fingerprint": key, "params": asdict(params)})
     except (OSError, ValueError) as error:
         raise ArtistTransferError(f"{note}: {error}; a folder to read and write is needed.") from error
@@ -216,7 +214,7 @@ def write_clip(path: Path, params: SyntheticParams, place: Place, defect: str) -
 
 
 def _mp3(params: SyntheticParams, place: Place) -> bytes:
-    import soundfile  # noqa: PLC0415 - only those who render need it
+    import soundfile
 
     if "MP3" not in soundfile.available_formats():
         raise ArtistTransferError(
@@ -232,9 +230,7 @@ def _mp3(params: SyntheticParams, place: Place) -> bytes:
     )
     # as floats: of 16-bit stereo libsndfile 1.2.2 copies half, and encodes what was in memory for the rest
     stream = io.BytesIO()
-    soundfile.write(
-        stream, sound, params.sample_rate, format="MP3", bitrate_mode="VARIABLE", compression_level=0.3
-    )
+    soundfile.write(stream, sound, params.sample_rate, format="MP3", bitrate_mode="VARIABLE", compression_level=0.3)
     return stream.getvalue()
 
 

@@ -1,0 +1,32 @@
+"""Run all benchmarks: `make bench`. Prints a table and writes data/08_reporting/bench.json."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from artist_transfer.artifacts import write_json
+from benchmarks import bench_mel, bench_startup, bench_training
+
+OUTPUT = Path("data/08_reporting/bench.json")
+
+
+def main() -> None:
+    """Run them one after the other, so that none disturbs another."""
+    rows: list[dict[str, Any]] = []
+    for module in (bench_startup, bench_mel, bench_training):
+        rows += module.run()
+    write_json(OUTPUT, rows)
+    table = Table("what", "value", "unit", "reach", title=f"Benchmarks on {os.cpu_count()} cores")
+    for row in rows:
+        table.add_row(row["name"], f"{row['value']:.3g}", row["unit"], str(row["reach"] or ""))
+    Console().print(table)
+    print(f"Written: {OUTPUT}")
+
+
+if __name__ == "__main__":
+    main()
