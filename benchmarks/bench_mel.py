@@ -1,7 +1,8 @@
 """Mel caching against what people do, against its floor, over cores, and in memory.
 
 Each function returns a list of ``{name, value, unit, reach}``. Ratios come from one run on one machine; what is
-compared takes turns (A B A B …), and medians are taken, for machines are noisy. Per-core figures count processor time.
+compared takes turns (A B A B …), and medians are taken, for machines are noisy. Per-core figures count
+processor time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,7 @@ Figure = dict[str, object]
 
 
 def make_clips(folder: Path, count: int) -> list[Path]:
-    """Write 30 s stereo mp3s of 256 kbit/s, the rate of FMA's clips: tones over noise that falls with frequency.
+    """Write 30 s stereo mp3s: tones over noise that falls with frequency, at the 256 kbit/s of FMA's clips.
 
     Parameters
     ----------
@@ -51,7 +53,9 @@ def make_clips(folder: Path, count: int) -> list[Path]:
         tones = sum(np.sin(2 * np.pi * rng.uniform(80, 3000, (1, 2)) * time_s) for _ in range(6))
         clips.append(folder / f"{number:03d}.mp3")
         samples = 0.1 * noise / noise.std() + 0.06 * tones
-        soundfile.write(clips[-1], samples, RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.25)
+        soundfile.write(
+            clips[-1], samples, RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.25
+        )
     return clips
 
 
@@ -82,7 +86,7 @@ def floor(path: Path) -> np.ndarray:
 
 
 def per_core(rounds: int = 7, clips: int = 6) -> list[Figure]:
-    """Compare one core's caching, decoding process and writing included, with librosa's way and with the floor.
+    """Compare one core's caching, all included, with librosa's way and with the floor.
 
     Parameters
     ----------
@@ -122,7 +126,8 @@ def per_core(rounds: int = 7, clips: int = 6) -> list[Figure]:
         close_idle_workers()
     milliseconds = {way: 1000 * median(values) / clips for way, values in times.items()}
     against = {
-        way: median(a / b for a, b in zip(times[way], times["cache"], strict=True)) for way in ("librosa", "floor")
+        way: median(a / b for a, b in zip(times[way], times["cache"], strict=True))
+        for way in ("librosa", "floor")
     }
     return [
         {
@@ -137,10 +142,14 @@ def per_core(rounds: int = 7, clips: int = 6) -> list[Figure]:
             "unit": "x",
             "reach": 0.9,
         },
-        *(
-            {"name": f"30 s clip, {way}, processor time", "value": value, "unit": "ms", "reach": None}
-            for way, value in milliseconds.items()
-        ),
+        *_as_figures(milliseconds),
+    ]
+
+
+def _as_figures(milliseconds: dict[str, float]) -> list[Figure]:
+    return [
+        {"name": f"30 s clip, {way}, processor time", "value": value, "unit": "ms", "reach": None}
+        for way, value in milliseconds.items()
     ]
 
 
@@ -263,7 +272,12 @@ def _cache_and_report(root: str, folder: str, tracks: int, n_workers: int | None
     n_workers = n_workers or len(os.sched_getaffinity(0))
     shard_size = min(64, math.ceil(tracks / n_workers / 4))
     warm = table.head(n_workers * shard_size).assign(track_id=lambda t: "warm" + t["track_id"])
-    settings = {"corpus_root": root, "n_workers": n_workers, "shard_size": shard_size, "progress": False}
+    settings: dict[str, Any] = {
+        "corpus_root": root,
+        "n_workers": n_workers,
+        "shard_size": shard_size,
+        "progress": False,
+    }
     cache_mel(warm.head(n_workers), folder=f"{folder}-warm", **settings)
     start = time.perf_counter()
     cache_mel(table, folder=folder, **settings)

@@ -12,12 +12,13 @@ from artist_transfer.errors import ArtistTransferError
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
-    """OmegaConf configuration whose environment must exist and whose ``--params`` keep their spelling.
+    """OmegaConf configuration whose environment and parameters are checked as a whole.
 
     Raises
     ------
     ArtistTransferError
-        If there is no environment of that name.
+        If there is no environment of that name, or a parameter is unknown or impossible: here, because Kedro asks the
+        loader before it calls any hook or validates a node's inputs.
     """
 
     def __init__(
@@ -29,6 +30,9 @@ class ProjectConfigLoader(OmegaConfigLoader):
     ) -> None:
         check_environment(Path(conf_source), env, base=kwargs.get("base_env") or "base")
         super().__init__(conf_source, env, runtime_params, **kwargs)
+        from artist_transfer.parameters import check_parameters  # pydantic models cost time at `kedro registry list`
+
+        check_parameters(self["parameters"])
 
 
 def check_environment(conf_source: Path, env: str | None, *, base: str) -> None:

@@ -66,8 +66,6 @@ class RunParameters(Block):
             raise ValueError(
                 f"folds={self.folds} needs split=artist_disjoint (every artist is tested once), not split={self.split}"
             )
-        if self.corpus != "synthetic" and self.corpus_root is None:
-            raise ValueError(f"corpus_root is needed for corpus={self.corpus}: --params corpus_root=FOLDER")
         return self
 
 

@@ -26,7 +26,8 @@ def light_spawn() -> Iterator[SpawnContext]:
         OpenMP do not survive a fork.
     """
     main: dict[str, object] = sys.modules["__main__"].__dict__
-    hidden = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    names: tuple[str, ...] = ("__file__", "__spec__")
+    hidden = {name: main.pop(name) for name in names if name in main}
     main["__spec__"] = None
     try:
         yield multiprocessing.get_context("spawn")

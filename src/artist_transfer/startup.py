@@ -1,4 +1,4 @@
-"""What is checked before any node runs: every parameter, and that what they name is there."""
+"""What is checked before any node runs: that what the parameters name is there."""
 
 from __future__ import annotations
 
@@ -13,26 +13,6 @@ from artist_transfer.errors import ArtistTransferError
 
 class StartUpHooks:
     """Refuse a run that cannot end well, before it has begun."""
-
-    @hook_impl
-    def after_context_created(self, context: Any) -> None:
-        """Check all parameters of the environment and of ``--params``.
-
-        Parameters
-        ----------
-        context : KedroContext
-            The context that Kedro made.
-
-        Raises
-        ------
-        ArtistTransferError
-            Naming the dotted keys.
-        """
-        from artist_transfer.parameters import (
-            check_parameters,  # pydantic models cost time at `kedro registry list`
-        )
-
-        check_parameters(context.params)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
@@ -59,15 +39,31 @@ class StartUpHooks:
             )
         asked = {name.removeprefix("params:") for name in pipeline.inputs() if name.startswith("params:")}
         values = {key: catalog.load(f"params:{key}") for key in asked & set(_CHECKS)}
+        _corpus(catalog, asked)
         for key, value in sorted(values.items()):
             _CHECKS[key](value)
 
 
-def _corpus_root(value: str | None) -> None:
-    if value is not None and not Path(value).is_dir():
+def _corpus(catalog: Any, asked: set[str]) -> None:
+    if not {"corpus", "corpus_root"} <= asked:
+        return
+    corpus = catalog.load("params:corpus")
+    if "download" in asked:
+        if corpus != "fma":
+            raise ArtistTransferError(
+                f"corpus={corpus}: only FMA can be downloaded. Allowed: --env=fma_small, fma_medium or fma_large"
+            )
+    elif corpus != "synthetic":
+        _corpus_root(catalog.load("params:corpus_root"), corpus)
+
+
+def _corpus_root(value: str | None, corpus: str) -> None:
+    if value is None:
+        raise ArtistTransferError(f"corpus_root is needed for corpus={corpus}: --params corpus_root=FOLDER")
+    if not Path(value).is_dir():
         raise ArtistTransferError(
-            f"corpus_root={value}: there is no such folder (looked from {Path.cwd()}). "
-            "Allowed: the folder of a corpus that is there; `kedro run --pipeline=download` fetches FMA."
+            f"corpus_root={value}: there is no such folder (looked from {Path.cwd()}). Allowed: the folder of a corpus "
+            "that is there; `kedro run --pipeline=download --env=fma_small` fetches one."
         )
 
 
@@ -91,7 +87,6 @@ def _device(value: str) -> None:
 
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
-    "corpus_root": _corpus_root,
     "embeddings": _embeddings,
     "audio": _audio,
     "device": _device,

@@ -26,8 +26,15 @@ def write(
 ) -> Path:
     """Write samples whatever the name's ending says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as stream:
-        soundfile.write(stream, samples, rate, format=container, subtype=subtype)
+    channels = samples.shape[1]
+    with (
+        open(path, "w+b") as stream,
+        soundfile.SoundFile(stream, "w", rate, channels, format=container, subtype=subtype) as sound,
+    ):
+        for start in range(
+            0, len(samples), 1 << 16
+        ):  # libsndfile's Vorbis writer crashes on a minute at once
+            sound.write(samples[start : start + (1 << 16)])
     return path
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.audio.conftest import tone, write
 
 from artist_transfer.artifacts import sha256_of
 from artist_transfer.audio import shards
@@ -27,7 +28,6 @@ from artist_transfer.audio.mel import AGF, ISMIR, log_mel
 from artist_transfer.audio.probe import ProbeParams
 from artist_transfer.audio.store import MelStore
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
-from tests.audio.conftest import tone, write
 
 # What a user's process does: cache the corpus in argv[1] in argv[2], three tracks a shard.
 SCRIPT = """

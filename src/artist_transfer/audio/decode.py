@@ -18,8 +18,8 @@ import soxr
 from artist_transfer.audio.headers import declared_seconds, is_cut
 from artist_transfer.errors import ArtistTransferError
 
-# Samples of all channels in one block: 16 MB, 47 s of 44.1 kHz stereo. soundfile seeks after each block, and an mp3
-# seek decodes a few frames again, so a clip had better fit into one.
+# Samples of all channels in one block: 16 MB, 47 s of 44.1 kHz stereo. soundfile seeks after each block, and an
+# mp3 seek decodes a few frames again, so a clip had better fit into one.
 _BLOCK_SAMPLES = 1 << 22
 _SMALL_BLOCK_SAMPLES = 1 << 12
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.download.params import DownloadBlock
 from artist_transfer.pipelines.ingestion.params import IngestionBlock
 
 
-def download_fma(
-    corpus: str, corpus_root: str | None, ingestion: IngestionBlock, download: DownloadBlock
-) -> dict[str, Any]:
+def download_fma(corpus: str, corpus_root: str, ingestion: IngestionBlock, download: DownloadBlock) -> dict[str, Any]:
     """Fetch, check and unpack the archives of an FMA subset.
 
     Parameters
     ----------
     corpus : str
-        Only fma can be downloaded.
-    corpus_root : str or None
+        fma; checked at start-up, as is the next.
+    corpus_root : str
         Where it goes.
     ingestion : IngestionBlock
         Its subset.
@@ -29,18 +26,9 @@ def download_fma(
     -------
     dict
         What was fetched and unpacked.
-
-    Raises
-    ------
-    ArtistTransferError
-        If the corpus is not FMA.
     """
     from artist_transfer.corpora.download import fetch_and_extract, fma_archives
 
-    if corpus != "fma" or corpus_root is None:
-        raise ArtistTransferError(
-            f"corpus={corpus}: only FMA can be downloaded. Allowed: --env=fma_small, fma_medium or fma_large"
-        )
     archives = fma_archives(ingestion.fma.subset)
     records = fetch_and_extract(archives, folder=corpus_root, base_url=download.base_url, retries=download.retries)
     return {"root": corpus_root, "archives": records}

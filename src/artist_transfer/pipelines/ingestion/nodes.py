@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from artist_transfer.artifacts import fingerprint
-from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.ingestion.params import IngestionBlock
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ def read_corpus(
     from artist_transfer.corpora.folder import read_folder
     from artist_transfer.corpora.table import read_table
 
-    root = write_synthetic(ingestion, workers) if corpus == "synthetic" else _existing(corpus_root, corpus)
+    root = write_synthetic(ingestion, workers) if corpus == "synthetic" else Path(corpus_root or "")
     if corpus == "synthetic":
         table, notes = read_fma(root, subset="small")
     elif corpus == "fma":
@@ -76,11 +75,3 @@ def write_synthetic(ingestion: IngestionBlock, workers: int | None) -> Path:
 
     params = SyntheticParams(**ingestion.synthetic.model_dump())
     return generate(SYNTHETIC_FOLDER / fingerprint(params), params, n_workers=workers)
-
-
-def _existing(corpus_root: str | None, corpus: str) -> Path:
-    if corpus_root is None or not Path(corpus_root).is_dir():
-        raise ArtistTransferError(
-            f"corpus_root={corpus_root}: there is no such folder. Needed: the folder of a corpus of kind {corpus}."
-        )
-    return Path(corpus_root)
