@@ -53,9 +53,7 @@ def make_clips(folder: Path, count: int) -> list[Path]:
         tones = sum(np.sin(2 * np.pi * rng.uniform(80, 3000, (1, 2)) * time_s) for _ in range(6))
         clips.append(folder / f"{number:03d}.mp3")
         samples = 0.1 * noise / noise.std() + 0.06 * tones
-        soundfile.write(
-            clips[-1], samples, RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.25
-        )
+        soundfile.write(clips[-1], samples, RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.25)
     return clips
 
 
@@ -126,8 +124,7 @@ def per_core(rounds: int = 7, clips: int = 6) -> list[Figure]:
         close_idle_workers()
     milliseconds = {way: 1000 * median(values) / clips for way, values in times.items()}
     against = {
-        way: median(a / b for a, b in zip(times[way], times["cache"], strict=True))
-        for way in ("librosa", "floor")
+        way: median(a / b for a, b in zip(times[way], times["cache"], strict=True)) for way in ("librosa", "floor")
     }
     return [
         {

@@ -11,7 +11,7 @@ from artist_transfer.startup import StartUpHooks
 from artist_transfer.summary import SummaryHooks
 
 HOOKS = (StartUpHooks(), TrackingHooks(), SummaryHooks())
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro-telemetry")
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")
 
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {

@@ -31,9 +31,7 @@ def write(
         open(path, "w+b") as stream,
         soundfile.SoundFile(stream, "w", rate, channels, format=container, subtype=subtype) as sound,
     ):
-        for start in range(
-            0, len(samples), 1 << 16
-        ):  # libsndfile's Vorbis writer crashes on a minute at once
+        for start in range(0, len(samples), 1 << 16):  # libsndfile's Vorbis writer crashes on a minute at once
             sound.write(samples[start : start + (1 << 16)])
     return path
 

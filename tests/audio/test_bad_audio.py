@@ -93,9 +93,7 @@ BAD: dict[str, tuple[Callable[[Path], object], float | None, str]] = {
         "end of the stream is missing",
     ),
     "cut.opus": (
-        lambda path: cut(
-            write(path, tone(9.0, rate=48_000), rate=48_000, container="OGG", subtype="OPUS"), 0.6
-        ),
+        lambda path: cut(write(path, tone(9.0, rate=48_000), rate=48_000, container="OGG", subtype="OPUS"), 0.6),
         None,
         "end of the stream is missing",
     ),
@@ -172,9 +170,7 @@ def test_bad_audio_is_quarantined_and_harms_nobody(
     seconds = time.monotonic() - start
     reasons = dict(zip(probes["track_id"], probes["reason"], strict=True))
     wrong = {
-        name: reasons[f"bad {name}"]
-        for name, (_, _, why) in BAD.items()
-        if why not in str(reasons[f"bad {name}"])
+        name: reasons[f"bad {name}"] for name, (_, _, why) in BAD.items() if why not in str(reasons[f"bad {name}"])
     }
     assert not wrong
     assert {track_id: reasons[track_id] for track_id in (*good, *odd) if not pd.isna(reasons[track_id])} == {}
@@ -199,9 +195,7 @@ def test_bad_audio_is_quarantined_and_harms_nobody(
     for track_id in good:
         assert mixed_store.frames(track_id).tobytes() == alone_store.frames(track_id).tobytes()
     with capsys.disabled():
-        print(
-            f"\n{len(BAD)} bad and {len(ODD)} odd files among {len(good)} good ones tried in {seconds:.1f} s"
-        )
+        print(f"\n{len(BAD)} bad and {len(ODD)} odd files among {len(good)} good ones tried in {seconds:.1f} s")
 
 
 def hash_free(text: str) -> str:
@@ -268,9 +262,7 @@ def test_deadly_files_die_alone(
     )  # fmt: skip
     seconds = time.monotonic() - start
     reasons = dict(zip(probes["track_id"], probes["reason"], strict=True))
-    assert {
-        name: reason for name, reason in reasons.items() if not pd.isna(reason)
-    } == DEADLY  # once is forgiven
+    assert {name: reason for name, reason in reasons.items() if not pd.isna(reason)} == DEADLY  # once is forgiven
     alone_manifest, alone = cache_mel(
         _table(good), corpus_root=tmp_path, folder=tmp_path / "alone", n_workers=1, progress=False
     )
@@ -278,9 +270,7 @@ def test_deadly_files_die_alone(
     for track_id in good:
         assert mixed_store.frames(track_id).tobytes() == alone_store.frames(track_id).tobytes()
     with capsys.disabled():
-        print(
-            f"\n{len(DEADLY)} deadly files among {len(good)} good ones tried in {seconds:.1f} s, {n_workers} workers"
-        )
+        print(f"\n{len(DEADLY)} deadly files among {len(good)} good ones tried in {seconds:.1f} s, {n_workers} workers")
 
 
 def test_a_bomb_ends_within_ten_seconds_and_two_gigabytes(tmp_path: Path) -> None:
@@ -299,6 +289,4 @@ def test_a_bomb_ends_within_ten_seconds_and_two_gigabytes(tmp_path: Path) -> Non
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     seconds, peak = map(float, done.stdout.split())
     assert seconds < 20 and peak < 2 * GB
-    assert (
-        resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
-    )  # the limit is the child's alone
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY  # the limit is the child's alone

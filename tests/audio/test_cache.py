@@ -96,9 +96,7 @@ def _processes(n_workers: int) -> Executor:
     return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
 
 
-@pytest.mark.parametrize(
-    ("n_workers", "factory"), [(1, None), (4, None), (2, ThreadPoolExecutor), (2, _processes)]
-)
+@pytest.mark.parametrize(("n_workers", "factory"), [(1, None), (4, None), (2, ThreadPoolExecutor), (2, _processes)])
 def test_same_bytes_from_any_pool(
     corpus: Path, reference: Path, tmp_path: Path, n_workers: int, factory: Callable[[int], Executor] | None
 ) -> None:
@@ -149,21 +147,14 @@ def test_killed_anytime_and_finished_by_the_next_run(
         deadline = time.monotonic() + 60
         # Kill as soon as one more shard's frames, or its sidecar, or a temporary file is there.
         pattern, wanted = [("[!.]*.npy", 1), (".*.part.npy", 1), ("[!.]*.json", 4)][attempt]
-        while (
-            process.poll() is None
-            and len(list(tmp_path.glob(pattern))) < wanted
-            and time.monotonic() < deadline
-        ):
+        while process.poll() is None and len(list(tmp_path.glob(pattern))) < wanted and time.monotonic() < deadline:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
         finished = {path.stem for path in tmp_path.glob("[!.]*.json") if not path.stem.endswith(".stat")}
         before = {name: at for name, at in _times(tmp_path).items() if name.partition(".")[0] in finished}
         for name in finished:
-            assert (
-                sha256_of(tmp_path / f"{name}.npy")
-                == json.loads((tmp_path / f"{name}.json").read_text())["sha256"]
-            )
+            assert sha256_of(tmp_path / f"{name}.npy") == json.loads((tmp_path / f"{name}.json").read_text())["sha256"]
         if attempt == 2:
             subprocess.run([sys.executable, "-c", SCRIPT, corpus, tmp_path], check=True)
             assert {name: at for name, at in _times(tmp_path).items() if name in before} == before

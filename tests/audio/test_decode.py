@@ -20,9 +20,7 @@ KINDS = [("MP3", None), ("OGG", "VORBIS"), ("FLAC", "PCM_16"), ("WAV", "PCM_16")
 
 @pytest.mark.parametrize("ending", ["wav", "mp3", "flac", "raw", "xyz", ""])
 @pytest.mark.parametrize(("container", "subtype"), KINDS)
-def test_goes_by_content_not_by_name(
-    tmp_path: Path, container: str, subtype: str | None, ending: str
-) -> None:
+def test_goes_by_content_not_by_name(tmp_path: Path, container: str, subtype: str | None, ending: str) -> None:
     path = write(tmp_path / f"x.{ending}", tone(2.0, channels=2), container=container, subtype=subtype)
     decoded = decode(path)
     with path.open("rb") as stream:
@@ -37,9 +35,7 @@ def test_goes_by_content_not_by_name(
 
 
 @pytest.mark.parametrize(("container", "subtype"), KINDS)
-def test_blocks_give_the_same_samples_as_one_read(
-    tmp_path: Path, container: str, subtype: str | None
-) -> None:
+def test_blocks_give_the_same_samples_as_one_read(tmp_path: Path, container: str, subtype: str | None) -> None:
     path = write(
         tmp_path / "long",
         tone(60.0, channels=2, rate=44_100),
@@ -53,9 +49,7 @@ def test_blocks_give_the_same_samples_as_one_read(
         with path.open("rb") as stream:
             whole, _ = soundfile.read(stream, dtype="float32", always_2d=True)
         assert len(whole) >= 60 * 44_100
-        np.testing.assert_allclose(
-            decode(path).samples, to_mono(whole), atol=1e-6 if container == "MP3" else 0
-        )
+        np.testing.assert_allclose(decode(path).samples, to_mono(whole), atol=1e-6 if container == "MP3" else 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -105,12 +99,8 @@ def test_mp3_without_a_length_header_declares_nothing(tmp_path: Path) -> None:
     assert decode(path).declared_s is None
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"), [(None, 22_050), (0, None), (0xFFFFFFFF, None), (0x7FFFFFFF, None)]
-)
-def test_wav_written_to_a_pipe_declares_nothing(
-    tmp_path: Path, size: int | None, expected: int | None
-) -> None:
+@pytest.mark.parametrize(("size", "expected"), [(None, 22_050), (0, None), (0xFFFFFFFF, None), (0x7FFFFFFF, None)])
+def test_wav_written_to_a_pipe_declares_nothing(tmp_path: Path, size: int | None, expected: int | None) -> None:
     path = write(tmp_path / "a.wav", tone(1.0), subtype="PCM_16")
     content = bytearray(path.read_bytes())
     at = content.index(b"data") + 4

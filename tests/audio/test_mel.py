@@ -69,9 +69,7 @@ def test_equals_librosa_for_other_settings(sample_rate: int, n_fft: int, hop: in
 def test_float16_is_within_half_a_step() -> None:
     spectrogram = log_mel(_signal("noise", 60_000))
     stored = spectrogram.astype(np.float16)
-    assert (
-        np.abs(stored.astype(np.float32) - spectrogram) <= np.spacing(np.abs(stored)).astype(np.float32) / 2
-    ).all()
+    assert (np.abs(stored.astype(np.float32) - spectrogram) <= np.spacing(np.abs(stored)).astype(np.float32) / 2).all()
 
 
 def test_silence_is_the_floor() -> None:

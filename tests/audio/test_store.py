@@ -22,9 +22,7 @@ def _make(folder: Path, bands: int = 4) -> tuple[MelStore, dict[str, np.ndarray]
         track[:, 2] = -100
     rows, shards = [], []
     for name, members in (("one", "ab"), ("two", "cd"), ("none", "")):
-        frames = np.concatenate(
-            [np.zeros((0, bands), np.float16), *(tracks[track_id] for track_id in members)]
-        )
+        frames = np.concatenate([np.zeros((0, bands), np.float16), *(tracks[track_id] for track_id in members)])
         np.save(folder / f"{name}.npy", frames)
         shards.append({"name": name, "n_frames": len(frames), "sha256": "", "n_tracks": len(members)})
         offset = 0
@@ -113,9 +111,7 @@ def test_band_statistics_of_constants_and_of_nothing(tmp_path: Path) -> None:
         "front_end": {"n_mels": 4},
         "shards": [{"name": "one", "n_frames": 9}],
     }
-    store = MelStore(
-        manifest, pd.DataFrame({"track_id": ["x"], "shard": ["one"], "offset": [0], "n_frames": [9]})
-    )
+    store = MelStore(manifest, pd.DataFrame({"track_id": ["x"], "shard": ["one"], "offset": [0], "n_frames": [9]}))
     mean, std = band_statistics(store, ["x"])
     assert mean.tolist() == [-100] * 4 and std.tolist() == [1] * 4
     with pytest.raises(ArtistTransferError, match="at least one"):

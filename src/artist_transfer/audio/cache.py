@@ -128,9 +128,7 @@ def shard_specs(track_table: pd.DataFrame, *, shard_size: int, template: ShardSp
     declared = track_table["declared_s"] if "declared_s" in track_table else [None] * len(track_table)
     rows = tuple(
         (str(track_id), str(path), None if seconds is None or seconds != seconds else float(seconds))
-        for track_id, path, seconds in zip(
-            track_table["track_id"], track_table["path"], declared, strict=True
-        )
+        for track_id, path, seconds in zip(track_table["track_id"], track_table["path"], declared, strict=True)
     )
     if not rows:
         return []
@@ -183,9 +181,7 @@ def build_shards(
     with tqdm(total=total, desc="log-mel", unit="track", disable=not progress) as bar:
         if executor_factory is None:
             executor: Executor = ThreadPoolExecutor(min(n_workers, len(to_make)))
-            futures = {
-                executor.submit(make_shard, specs[number], on_track=bar.update): number for number in to_make
-            }
+            futures = {executor.submit(make_shard, specs[number], on_track=bar.update): number for number in to_make}
         else:
             executor = executor_factory(n_workers)
             futures = {executor.submit(make_shard, specs[number]): number for number in to_make}
@@ -219,9 +215,7 @@ def _manifest(
 def _probe_table(shards: Sequence[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.DataFrame(
-        [row for shard in shards for row in shard["rows"]], columns=[f.name for f in fields(Probe)]
-    )
+    table = pd.DataFrame([row for shard in shards for row in shard["rows"]], columns=[f.name for f in fields(Probe)])
     return table.astype(dict.fromkeys(_FLOATS, "float64") | dict.fromkeys(_INTS, "int64"))
 
 

@@ -92,9 +92,7 @@ def _decode_open(raw: io.FileIO, *, max_duration_s: float, block_samples: int) -
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise ArtistTransferError(_words(error)) from error
     with sound:
-        samples, digest, words = _read_blocks(
-            sound, max_duration_s=max_duration_s, block_samples=block_samples
-        )
+        samples, digest, words = _read_blocks(sound, max_duration_s=max_duration_s, block_samples=block_samples)
         rate, channels, container, frames = sound.samplerate, sound.channels, sound.format, sound.frames
     return Decoded(
         samples,

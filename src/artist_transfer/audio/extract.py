@@ -159,9 +159,7 @@ def _answer(request: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray | No
         reason = f"decoder needs more than {request['memory_bytes'] / 2**30:g} GB"
         return {**fault_row(request["track_id"], reason), "retire": True}, None
     except Exception as error:  # said of the track, in the quarantine table
-        return fault_row(
-            request["track_id"], f"could not be processed: {type(error).__name__}: {error}"
-        ), None
+        return fault_row(request["track_id"], f"could not be processed: {type(error).__name__}: {error}"), None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

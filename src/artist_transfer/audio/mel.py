@@ -54,15 +54,11 @@ class FrontEnd:
         """Refuse impossible settings before any work."""
         for field in ("sample_rate", "n_fft", "hop", "n_mels", "floor"):
             if not getattr(self, field) > 0:
-                raise ArtistTransferError(
-                    f"front end {self.name}: {field} is {getattr(self, field)}, allowed is > 0"
-                )
+                raise ArtistTransferError(f"front end {self.name}: {field} is {getattr(self, field)}, allowed is > 0")
         if self.power not in {1.0, 2.0}:
             raise ArtistTransferError(f"front end {self.name}: power is {self.power}, allowed are 1 and 2")
         if self.log not in LOGS:
-            raise ArtistTransferError(
-                f"front end {self.name}: log is {self.log!r}, allowed are {', '.join(LOGS)}"
-            )
+            raise ArtistTransferError(f"front end {self.name}: log is {self.log!r}, allowed are {', '.join(LOGS)}")
 
     @property
     def frame_rate(self) -> float:

@@ -129,9 +129,7 @@ def file_fault(path: str | Path) -> str | None:
         return f"unreadable: {getattr(error, 'strerror', None) or error}"
 
 
-def probe_of(
-    track_id: str, decoded: Decoded, *, params: ProbeParams, declared_s: float | None = None
-) -> Probe:
+def probe_of(track_id: str, decoded: Decoded, *, params: ProbeParams, declared_s: float | None = None) -> Probe:
     """Judge decoded audio.
 
     Parameters
@@ -150,9 +148,7 @@ def probe_of(
     Probe
         The row, with a reason if the audio is not usable.
     """
-    row = Probe(
-        track_id, declared_s=decoded.declared_s, channels=decoded.channels, sample_rate=decoded.sample_rate
-    )
+    row = Probe(track_id, declared_s=decoded.declared_s, channels=decoded.channels, sample_rate=decoded.sample_rate)
     row.duration_s, row.audio_hash = decoded.duration_s, decoded.audio_hash
     span = 0.0
     if decoded.samples.size:
@@ -167,9 +163,7 @@ def probe_of(
     return row
 
 
-def _reason(
-    decoded: Decoded, row: Probe, *, span: float, params: ProbeParams, table_s: float | None
-) -> str | None:
+def _reason(decoded: Decoded, row: Probe, *, span: float, params: ProbeParams, table_s: float | None) -> str | None:
     """Return the first reason that holds, the most telling ones first."""
     duration = decoded.duration_s
     if not RATES[0] <= decoded.sample_rate <= RATES[1]:

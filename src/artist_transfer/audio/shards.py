@@ -218,11 +218,7 @@ def _explained(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = (
-            "there is no room left"
-            if error.errno in _NO_ROOM
-            else f"writing failed ({error.strerror or error})"
-        )
+        what = "there is no room left" if error.errno in _NO_ROOM else f"writing failed ({error.strerror or error})"
         raise ArtistTransferError(
             f"mel cache {folder}: {what}. Finished shards are kept; make room, or choose another folder, "
             "and run the same command again."

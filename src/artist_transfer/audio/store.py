@@ -122,9 +122,7 @@ class MelStore:
         try:
             array = np.load(path, mmap_mode="r" if shape[0] else None, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise ArtistTransferError(
-                f"shard {path} cannot be read ({error}); make the mel cache again"
-            ) from error
+            raise ArtistTransferError(f"shard {path} cannot be read ({error}); make the mel cache again") from error
         if array.shape != shape or array.dtype != np.float16:
             raise ArtistTransferError(
                 f"shard {path} is {array.dtype} {array.shape}, its manifest says float16 {shape}; "
@@ -169,9 +167,7 @@ class MelStore:
             frames[start : start + count] = self.frames(track_id)
         return frames, starts
 
-    def iterate(
-        self, track_ids: Sequence[str], batch: int = 64
-    ) -> Iterator[tuple[Sequence[str], list[np.ndarray]]]:
+    def iterate(self, track_ids: Sequence[str], batch: int = 64) -> Iterator[tuple[Sequence[str], list[np.ndarray]]]:
         """Go through tracks in batches.
 
         Parameters
@@ -228,9 +224,7 @@ def band_statistics(
     if not len(track_ids):
         raise ArtistTransferError("band statistics of no tracks: at least one is needed")
     ordered = sorted(track_ids)  # sums of floats depend on their order
-    pivot = store.frames(ordered[0]).mean(
-        axis=0, dtype=np.float64
-    )  # near the mean, so that squares stay small
+    pivot = store.frames(ordered[0]).mean(axis=0, dtype=np.float64)  # near the mean, so that squares stay small
     count, total, squares = 0, np.zeros(store.n_mels), np.zeros(store.n_mels)
     for track_id in tqdm(ordered, desc="band statistics", unit="track", disable=not progress):
         shifted = store.frames(track_id).astype(np.float64)

@@ -37,8 +37,7 @@ _MAIN = (
     "serve(C(int(sys.argv[1]), writable=False), C(int(sys.argv[2]), readable=False))"
 )
 _ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 }
 
 Answer = tuple[dict[str, Any], np.ndarray | None]
@@ -60,9 +59,7 @@ class Limits:
     def __post_init__(self) -> None:
         """Refuse impossible settings before any work."""
         if not self.seconds > 0 or not self.memory_bytes > 0:
-            raise ArtistTransferError(
-                f"limits {self.seconds} s and {self.memory_bytes} bytes: allowed is > 0"
-            )
+            raise ArtistTransferError(f"limits {self.seconds} s and {self.memory_bytes} bytes: allowed is > 0")
 
 
 class Worker:
