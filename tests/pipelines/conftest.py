@@ -94,7 +94,7 @@ class Project:
     def outputs(self) -> dict[str, str]:
         """Hash of every output of the catalogue and of every finished file of the cache, by relative path."""
         files = sorted(p for p in (self.path / "data").rglob("*") if p.is_file())
-        kept = [p for p in files if not p.name.startswith(".") and "09_tracking" not in p.parts and p.suffix != ".lock"]
+        kept = [p for p in files if not p.name.startswith(".") and "09_tracking" not in p.parts and p.name != ".lock"]
         return {p.relative_to(self.path).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in kept}
 
 

@@ -36,9 +36,7 @@ _MAIN = (
     "sys.path[:] = json.loads(sys.argv[3]); from artist_transfer.audio.extract import serve; "
     "serve(C(int(sys.argv[1]), writable=False), C(int(sys.argv[2]), readable=False))"
 )
-_ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 Answer = tuple[dict[str, Any], np.ndarray | None]
 
