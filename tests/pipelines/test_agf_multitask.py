@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_the_same_command_again_does_nothing_twice(finished: Project, tmp_path: 
 
 
 KILLED_AFTER = {
-    "half of the corpus": "data/01_raw/synthetic/*/fma_small/000/000005.mp3",
+    "half of the corpus": "data/01_raw/synthetic/*/fma_small/001/001002.mp3",
     "a mel shard": "data/cache/mel/**/*.npy",
     "an Essentia shard": "data/cache/essentia/*/manifest.json",
     "a dictionary": "data/cache/dictionaries/*/manifest.json",
@@ -267,3 +268,17 @@ def test_prediction_of_new_audio(finished: Project, tmp_path: Path) -> None:
         assert values[name] == pytest.approx(test[f"p_{name}"], abs=1e-5)
     project.run("--pipeline=predict", audio="new/song.mp3")
     assert len(pd.read_csv(project.path / "data/07_model_output/audio_predictions.csv")) == 1
+
+
+def test_sigterm_in_training_checkpoints_and_ends_killed(project: Project) -> None:
+    params = {"tasks": "g", "architecture": "stn", "training__epochs": 5000, "tracking": "true"}
+    process = project.start(JOB, **params, training__checkpoint_every_s=0.5)
+    deadline = time.monotonic() + 240
+    while not list(project.path.glob("data/cache/nets/*/*.safetensors")):
+        assert process.poll() is None, "the run ended before it could be stopped"
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    with sqlite3.connect(project.path / "mlflow.db") as database:
+        assert database.execute("select status from runs").fetchall() == [("KILLED",)]
