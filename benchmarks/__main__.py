@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from artist_transfer.artifacts import write_json
+from artist_transfer.processes import cpu_count
 from benchmarks import bench_mel, bench_startup, bench_training
 
 OUTPUT = Path("data/08_reporting/bench.json")
@@ -21,7 +21,7 @@ def main() -> None:
     for module in (bench_startup, bench_mel, bench_training):
         rows += module.run()
     write_json(OUTPUT, rows)
-    table = Table("what", "value", "unit", "reach", title=f"Benchmarks on {os.cpu_count()} cores")
+    table = Table("what", "value", "unit", "reach", title=f"Benchmarks on {cpu_count()} cores")
     for row in rows:
         table.add_row(row["name"], f"{row['value']:.3g}", row["unit"], str(row["reach"] or ""))
     Console().print(table)

@@ -97,7 +97,8 @@ def per_core(rounds: int = 7, clips: int = 6) -> list[Figure]:
     -------
     list of dict
     """
-    from artist_transfer.audio.shards import ShardSpec, make_shard
+    from artist_transfer.processes import cpu_count
+from artist_transfer.audio.shards import ShardSpec, make_shard
     from artist_transfer.audio.workers import close_idle_workers
 
     with tempfile.TemporaryDirectory() as name:
@@ -186,7 +187,7 @@ def over_cores(rounds: int = 3, clips_per_core: int = 24) -> list[Figure]:
     -------
     list of dict
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = cpu_count()
     with tempfile.TemporaryDirectory() as name:
         make_clips(Path(name), 8)
         rates: dict[int, list[float]] = {1: [], cores: []}
@@ -266,7 +267,7 @@ def _cache_and_report(root: str, folder: str, tracks: int, n_workers: int | None
             "path": [paths[i % len(paths)] for i in range(tracks)],
         }
     )
-    n_workers = n_workers or len(os.sched_getaffinity(0))
+    n_workers = n_workers or cpu_count()
     shard_size = min(64, math.ceil(tracks / n_workers / 4))
     warm = table.head(n_workers * shard_size).assign(track_id=lambda t: "warm" + t["track_id"])
     settings: dict[str, Any] = {

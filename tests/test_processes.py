@@ -10,6 +10,10 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
+from artist_transfer.processes import cpu_count
+
 PROGRAM = """
     import os, sys, time
     from concurrent.futures import ProcessPoolExecutor
@@ -48,3 +52,20 @@ def test_a_worker_starts_light_and_goes_with_a_killed_parent(tmp_path: Path) -> 
     while alive(worker) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not alive(worker)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system knows no affinity")
+def test_only_cores_that_may_be_used_are_counted() -> None:
+    code = "import os; from artist_transfer.processes import cpu_count; print(cpu_count());"
+    code += " os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(cpu_count())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [str(len(os.sched_getaffinity(0))), "1"]
+
+
+@pytest.mark.parametrize(("machine", "count"), [(7, 7), (None, 1)])
+def test_without_affinity_the_machines_cores_are_counted(
+    monkeypatch: pytest.MonkeyPatch, machine: int | None, count: int
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: machine)
+    assert cpu_count() == count

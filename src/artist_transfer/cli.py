@@ -6,17 +6,25 @@ Kedro finds the group named ``cli`` in this module and puts its commands before 
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import click
 from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
+from kedro.io import DatasetError
 
 from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.pipeline_registry import pipeline_names
+from artist_transfer.pipeline_registry import DEFAULT, pipeline_names
+
+FIRST = f"run `kedro run --pipeline={DEFAULT}` first"
+
+# The catalogue puts the dataset's name before what `artist_transfer.datasets` says of a file that is not there.
+_MISSING = re.compile(r"(?P<name>\S+): (?P<path>.+) is not there: the node")
 
 
 @click.group(name="artist_transfer")
@@ -34,10 +42,21 @@ def _with_plain_errors(callback: Any) -> Any:
             _check_pipelines([kwargs["pipeline"]] if kwargs.get("pipeline") else kwargs.get("pipelines") or [])
             return callback(*args, **kwargs)
         except ArtistTransferError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
-            sys.exit(1)
+            message = str(error)
+        except DatasetError as error:
+            missing = _MISSING.match(str(error))
+            if missing is None:
+                raise
+            message = f"{missing['name']}: {_short(missing['path'])} is not there yet: {FIRST}"
+        click.secho(f"Error: {message}", fg="red", err=True)
+        sys.exit(1)
 
     return call
+
+
+def _short(path: str) -> str:
+    here = Path.cwd()
+    return Path(path).relative_to(here).as_posix() if Path(path).is_relative_to(here) else path
 
 
 def _check_pipelines(asked: list[str]) -> None:

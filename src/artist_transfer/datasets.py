@@ -82,7 +82,7 @@ class CsvDataset(_FileDataset["pd.DataFrame"]):
     def load(self) -> pd.DataFrame:  # noqa: D102
         import pandas as pd
 
-        return pd.read_csv(self._require(), keep_default_na=False)
+        return pd.read_csv(self._require(), keep_default_na=False, dtype={"file": str, "track_id": str})
 
     def save(self, data: pd.DataFrame) -> None:  # noqa: D102
         with atomic_path(self._filepath) as temporary:
@@ -122,6 +122,14 @@ class JsonDataset(_FileDataset[Any]):
             The JSON text.
         """
         return JSONPreview(json.dumps(self.load()))
+
+
+class LastModelDataset(JsonDataset):
+    """Where the last trained model is: a run that trained none leaves what an earlier one wrote."""
+
+    def save(self, data: Any) -> None:  # noqa: D102
+        if data or not self._exists():
+            super().save(data)
 
 
 class PlotDataset(_FileDataset["go.Figure"]):

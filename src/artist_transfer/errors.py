@@ -1,8 +1,12 @@
-"""The one error a user can catch, and the one warning a user should read."""
+"""The errors a user can catch, and the one warning a user should read."""
 
 
 class ArtistTransferError(Exception):
     """What is wrong, where (file, row, dotted key), and what is allowed."""
+
+
+class NothingToFit(ArtistTransferError):  # noqa: N818  (a fold without it is a result, not a mistake)
+    """Why a fold's training tracks have nothing to fit, as a clause: ``none of the 12 training tracks has …``."""
 
 
 class ArtistTransferWarning(UserWarning):

@@ -28,6 +28,8 @@ from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 from artist_transfer.pipelines.typed import Block
 
+PATHS = ("audio", "cache_root", "corpus_root", "embeddings")
+
 
 class RunParameters(Block):
     """Everything that ``--params`` and ``conf/*/parameters.yml`` may say."""
@@ -43,6 +45,7 @@ class RunParameters(Block):
     audio: str | None = None
     device: Device = "auto"
     workers: int | None = Field(None, ge=1, description="processes that decode; null: all cores")
+    threads: int | None = Field(None, ge=1, description="threads of torch on a CPU; null: all cores")
     seed: int = Field(0, ge=0)
     tracking: bool = True
     mlflow_run_id: str | None = None
@@ -104,7 +107,15 @@ def _explain(details: Any) -> str:
     message = details["msg"].removeprefix("Value error, ")
     if not key:
         return message
-    return f"{key}={details['input']!r}: {message[0].lower() + message[1:]}"
+    return f"{key}={details['input']!r}: {message[0].lower() + message[1:]}{_number_hint(key, details)}"
+
+
+def _number_hint(key: str, details: Any) -> str:
+    found = details["input"]
+    if details["type"] != "string_type" or isinstance(found, bool) or not isinstance(found, (int, float)):
+        return ""
+    way = "write it as ./000002, say" if key in PATHS else "in a parameters.yml it can be put in quotes"
+    return f" (Kedro reads bare numbers as numbers: {way})"
 
 
 def _keys_at(location: list[str]) -> list[str]:

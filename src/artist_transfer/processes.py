@@ -12,6 +12,19 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
 
 
+def cpu_count() -> int:
+    """Count the cores that this process may use, which a container or a batch system may have made fewer.
+
+    Returns
+    -------
+    int, >= 1
+        The cores of its affinity where the system knows one, else those of the machine.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
 @contextmanager
 def light_spawn() -> Iterator[SpawnContext]:
     """Give a context whose workers do not import the main program again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,33 +26,36 @@ class SummaryHooks:
             Where their outputs are.
         """
         from rich.console import Console
+        from rich.markup import escape
 
         console = Console()
         names = sorted(pipeline.all_outputs())
+        level = catalog.load("interval_facts").get("level") if "interval_facts" in names else None
         for name in names:
             if name.endswith("_metrics"):
                 metrics = catalog.load(name)
                 if metrics:
-                    console.print(_score_table(metrics))
+                    console.print(_score_table(metrics, level))
         for name in names:
             if name.endswith("_csv"):
                 console.print(_plain_table(catalog.load(name)))
-                console.print(f"Table: {catalog.get(name)._describe()['filepath']}")
+                console.print(escape(f"Table: {catalog.get(name)._describe()['filepath']}"), soft_wrap=True)
         for name in names:
             if name.endswith("_report"):
-                console.print(f"Report: {catalog.get(name)._describe()['filepath']}")
+                console.print(escape(f"Report: {catalog.get(name)._describe()['filepath']}"), soft_wrap=True)
 
 
-def _score_table(metrics: Mapping[str, float]) -> Any:
+def _score_table(metrics: Mapping[str, float | None], level: float | None = None) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     systems, scores = _systems(metrics)
-    table = Table(title="Scores with their 95 % intervals")
+    table = Table(title=f"Scores with their {'' if level is None else f'{100 * level:g} % '}intervals")
     table.add_column("system")
     for score in scores:
-        table.add_column(score.replace("_", " "))
+        table.add_column(escape(score.replace("_", " ")))
     for system in systems:
-        table.add_row(system, *[_cell(metrics, f"{system}.{score}") for score in scores])
+        table.add_row(escape(system), *[escape(_cell(metrics, f"{system}.{score}")) for score in scores])
     return table
 
 
@@ -61,21 +65,26 @@ def _plain_table(rows: Any, *, most: int = 40) -> Any:
 
     table = Table(*[escape(str(column)) for column in rows.columns])
     for row in rows.head(most).itertuples(index=False):
-        cells = [f"{value:.3f}" if isinstance(value, float) else escape(str(value)) for value in row]
+        cells = [_number(value) if isinstance(value, float) else escape(str(value)) for value in row]
         table.add_row(*cells)
     if len(rows) > most:
         table.caption = f"{len(rows) - most} more rows in the file"
     return table
 
 
-def _systems(metrics: Mapping[str, float]) -> tuple[list[str], list[str]]:
+def _systems(metrics: Mapping[str, float | None]) -> tuple[list[str], list[str]]:
     scored = [key.removesuffix("_low") for key in metrics if key.endswith("_low")]
     systems = dict.fromkeys(key.rpartition(".")[0] for key in scored if not key.startswith("difference."))
     scores = dict.fromkeys(key.rpartition(".")[2] for key in scored)
     return sorted(systems, key=lambda system: (system != "transfer", system)), list(scores)
 
 
-def _cell(metrics: Mapping[str, float], key: str) -> str:
+def _cell(metrics: Mapping[str, float | None], key: str) -> str:
     if key not in metrics:
         return ""
-    return f"{metrics[key]:.3f} [{metrics[key + '_low']:.3f}, {metrics[key + '_high']:.3f}]"
+    value, low, high = (_number(metrics.get(key + end)) for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

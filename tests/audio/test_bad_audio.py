@@ -273,6 +273,45 @@ def test_deadly_files_die_alone(
         print(f"\n{len(DEADLY)} deadly files among {len(good)} good ones tried in {seconds:.1f} s, {n_workers} workers")
 
 
+def _tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+
+
+def test_what_may_be_the_machines_fault_is_tried_in_one_more_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    names = ["good.wav", "late.wav", "text.wav", "sleeps.wav"]
+    for name in names:
+        write(tmp_path / name, tone(2.0))
+    (tmp_path / "text.wav").write_text("no audio")
+
+    def run(folder: str) -> tuple[dict[str, object], dict[str, tuple[int, bytes]]]:
+        _, probes = cache_mel(
+            _table({name: name for name in names}), corpus_root=tmp_path, folder=tmp_path / folder,
+            limits=Limits(seconds=1.0), shard_size=2, n_workers=1, decoder="misbehaving:decode_or_die", progress=False,
+        )  # fmt: skip
+        return dict(zip(names, probes["reason"], strict=True)), _tree(tmp_path / folder)
+
+    first, _ = run("mel")
+    assert first["late.wav"] == first["sleeps.wav"] == "decoder hung" and pd.isna(first["good.wav"])
+    second, after_second = run("mel")
+    assert pd.isna(second["late.wav"]) and second["sleeps.wav"] == "decoder hung"
+    start = time.monotonic()
+    third, after_third = run("mel")
+    assert time.monotonic() - start < 1.0  # nobody waits for the file that sleeps
+    assert (third, after_third) == (second, after_second)
+
+    _, clean = run("clean")  # nothing is late any more: tries leave no trace where they helped, nor in a sidecar
+    differing = {name for name in clean if clean[name][1] != after_third[name][1]}
+    assert clean.keys() == after_third.keys()
+    assert len(differing) == 1 and next(iter(differing)).endswith(".stat.json")
+    write(tmp_path / "sleeps.wav", tone(3.0))  # another file under its name has two tries of its own
+    _, renewed = run("mel")
+    _, once_more = run("mel")
+    assert {n for n in renewed if renewed[n] != once_more[n]} and run("mel")[1] == once_more
+
+
 def test_a_bomb_ends_within_ten_seconds_and_two_gigabytes(tmp_path: Path) -> None:
     """A fresh process tries a lying header and an hour of silence; the memory of its children is counted."""
     _lying_flac(tmp_path / "lying.flac")

@@ -1,4 +1,4 @@
-"""Reading frames back, and the statistics to standardise them with."""
+"""Reading frames back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from artist_transfer.audio import store as store_module
-from artist_transfer.audio.store import MelStore, band_statistics
+from artist_transfer.audio.store import MelStore
 from artist_transfer.errors import ArtistTransferError
 
 COUNTS = {"a": 5, "b": 300, "c": 1, "d": 77}
@@ -40,19 +40,10 @@ def test_frames_come_back(tmp_path: Path) -> None:
     for track_id, expected in tracks.items():
         found = store.frames(track_id)
         np.testing.assert_array_equal(found, expected)
-        assert found.dtype == np.float16 and store.n_frames(track_id) == len(expected)
+        assert found.dtype == np.float16 and len(found) == len(expected)
         assert not found.flags.owndata and not found.flags.writeable  # a view of the file
-    frames, starts = store.gather(["d", "a"])
-    np.testing.assert_array_equal(frames, np.concatenate([tracks["d"], tracks["a"]]))
-    assert starts.tolist() == [0, 77, 82] and starts.dtype == np.int64
-    batches = list(store.iterate(["b", "c", "d"], batch=2))
-    assert [ids for ids, _ in batches] == [["b", "c"], ["d"]]
-    np.testing.assert_array_equal(batches[1][1][0], tracks["d"])
-    assert {name: frames.shape for name, frames in store.arrays()} == {
-        "one": (305, 4),
-        "two": (78, 4),
-        "none": (0, 4),
-    }
+    shapes = {name: store.shard(name).shape for name in ("one", "two", "none")}
+    assert shapes == {"one": (305, 4), "two": (78, 4), "none": (0, 4)}
 
 
 def test_few_shards_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,30 +80,3 @@ def test_a_pickled_shard_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ArtistTransferError, match="cannot be read"):
         store.frames("a")
-
-
-def test_band_statistics_are_those_of_all_frames(tmp_path: Path) -> None:
-    store, tracks = _make(tmp_path)
-    frames = np.concatenate([tracks[track_id] for track_id in "abd"]).astype(np.float64)
-    mean, std = band_statistics(store, ["b", "d", "a"])
-    assert mean.dtype == std.dtype == np.float32
-    np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-6)
-    varying = [0, 1, 3]
-    np.testing.assert_allclose(std[varying], frames.std(axis=0)[varying], rtol=1e-6)
-    assert std[2] == pytest.approx(std.max() / 100)  # the constant band
-    for order in (["a", "b", "d"], ["d", "b", "a"]):
-        assert [x.tobytes() for x in band_statistics(store, order)] == [mean.tobytes(), std.tobytes()]
-
-
-def test_band_statistics_of_constants_and_of_nothing(tmp_path: Path) -> None:
-    np.save(tmp_path / "one.npy", np.full((9, 4), -100, np.float16))
-    manifest = {
-        "folder": str(tmp_path),
-        "front_end": {"n_mels": 4},
-        "shards": [{"name": "one", "n_frames": 9}],
-    }
-    store = MelStore(manifest, pd.DataFrame({"track_id": ["x"], "shard": ["one"], "offset": [0], "n_frames": [9]}))
-    mean, std = band_statistics(store, ["x"])
-    assert mean.tolist() == [-100] * 4 and std.tolist() == [1] * 4
-    with pytest.raises(ArtistTransferError, match="at least one"):
-        band_statistics(store, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ GENRES = [
     ["21", "8389", "0", "Hip-Hop", "21"],
     ["83", "1752", "21", "Alternative Hip-Hop", "21"],
 ]
+FILES = {f"fma_small/000/{k:06d}.mp3": bytes([k]) * (1000 + k) for k in range(20)}
 FmaWriter = Callable[..., Path]
 
 
@@ -93,3 +95,11 @@ def write_audio(path: Path, tags: dict[str, str]) -> None:
         for name, value in tags.items():
             audio[name] = value
         audio.save()
+
+
+def zip_of(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_BZIP2) -> Path:
+    """Write a zip file with these members."""
+    with zipfile.ZipFile(path, "w", method) as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+    return path

@@ -1,115 +1,26 @@
-"""Downloads from a real local server that misbehaves, and archives that mean harm."""
+"""Downloads from a real local server that misbehaves."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import os
 import re
 import signal
-import stat
 import subprocess
 import sys
-import tarfile
 import threading
 import time
-import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from tests.corpora.conftest import FILES, zip_of
+from tests.corpora.misbehaving_server import CONTENT, Behaviour, Handler, Server
 
-from artist_transfer.corpora import archives, resuming
-from artist_transfer.corpora.archives import extract, find_extracted
+from artist_transfer.corpora import resuming
 from artist_transfer.corpora.disk import exclusive
 from artist_transfer.corpora.download import FMA_ARCHIVES, Archive, fetch, fetch_and_extract, fma_archives
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
-
-CONTENT = np.random.default_rng([0, 1]).bytes(900_000)
-
-
-@dataclass
-class Behaviour:
-    """What the server does, and what it was asked."""
-
-    content: bytes = CONTENT
-    etag: str | None = '"one"'
-    ranges: bool = True
-    sends_length: bool = True
-    wrong_range: bool = False
-    break_after: list[int] = field(default_factory=list)  # bytes of the body, one for each answer
-    statuses: list[int] = field(default_factory=list)  # answers before the first right one
-    bytes_per_s: int | None = None
-    before: Callable[[int], None] = lambda request: None
-    asked: list[tuple[int, int, str | None]] = field(default_factory=list)  # (start, bytes sent, If-Range)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serve one content under any path."""
-
-    protocol_version = "HTTP/1.1"
-    behaviour: Behaviour
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
-    def do_GET(self) -> None:
-        """Answer, well or badly."""
-        does = self.behaviour
-        does.before(len(does.asked))
-        if does.statuses:
-            does.asked.append((0, 0, None))
-            self.send_error(does.statuses.pop(0))
-            return
-        start = self._start(does)
-        if start >= len(does.content) > 0:
-            does.asked.append((start, 0, self.headers.get("If-Range")))
-            self.send_error(416)
-            return
-        body = does.content[start:]
-        self._head(does, start, len(body))
-        cut = does.break_after.pop(0) if does.break_after else len(body)
-        does.asked.append((start, min(cut, len(body)), self.headers.get("If-Range")))
-        with contextlib.suppress(OSError):  # the client has been killed
-            self._body(does, body[:cut])
-        if cut < len(body) or not does.sends_length:
-            self.close_connection = True
-
-    def _start(self, does: Behaviour) -> int:
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        fresh = self.headers.get("If-Range") in (None, does.etag)
-        return int(asked[1]) if asked and does.ranges and fresh else 0
-
-    def _head(self, does: Behaviour, start: int, length: int) -> None:
-        self.send_response(206 if start else 200)
-        if start:
-            first = start + 7 if does.wrong_range else start
-            total = len(does.content)
-            self.send_header("Content-Range", f"bytes {first}-{total - 1}/{total}")
-        if does.sends_length:
-            self.send_header("Content-Length", str(length))
-        if does.etag:
-            self.send_header("ETag", does.etag)
-        self.end_headers()
-
-    def _body(self, does: Behaviour, body: bytes) -> None:
-        step = 20_000
-        for at in range(0, len(body), step):
-            self.wfile.write(body[at : at + step])
-            if does.bytes_per_s:
-                self.wfile.flush()
-                time.sleep(step / does.bytes_per_s)
-
-
-class Server(ThreadingHTTPServer):
-    """A server that does not print a traceback for a client that was killed."""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet."""
 
 
 @pytest.fixture
@@ -144,9 +55,6 @@ def part_of(folder: Path, name: str = "data.bin") -> Path:
     return folder / ".download" / name / f"{name}.part"
 
 
-# --- the list ---
-
-
 def test_the_list_of_fma_is_complete() -> None:
     assert set(FMA_ARCHIVES) == {"metadata", "small", "medium", "large", "full"}
     assert len({archive.sha1 for archive in FMA_ARCHIVES.values()}) == 5
@@ -162,9 +70,6 @@ def test_a_subset_is_metadata_and_audio() -> None:
     assert [archive.name for archive in fma_archives("fma_medium")] == ["fma_metadata.zip", "fma_medium.zip"]
     with pytest.raises(ArtistTransferError, match=r"'huge'.*small, medium, large, full"):
         fma_archives("huge")
-
-
-# --- downloading ---
 
 
 def test_a_whole_file_is_fetched_once(tmp_path: Path, url: str, behaviour: Behaviour) -> None:
@@ -369,202 +274,6 @@ def test_a_killed_download_goes_on(tmp_path: Path, url: str, behaviour: Behaviou
     assert get(tmp_path, url).read_bytes() == CONTENT
     assert behaviour.asked[-1] == (kept, len(CONTENT) - kept, '"one"')
     assert not part.parent.exists()  # nothing is left of the killed run
-
-
-# --- unpacking ---
-
-
-def zip_of(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_BZIP2) -> Path:
-    with zipfile.ZipFile(path, "w", method) as target:
-        for name, content in files.items():
-            target.writestr(name, content)
-    return path
-
-
-FILES = {f"fma_small/000/{k:06d}.mp3": bytes([k]) * (1000 + k) for k in range(20)}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".extracted" not in path.parts
-    }
-
-
-@pytest.mark.parametrize("method", archives.METHODS)
-def test_zip_files_of_every_method_come_out_whole(tmp_path: Path, method: int) -> None:
-    details = extract(zip_of(tmp_path / "a.zip", FILES, method), tmp_path / "out")
-    assert contents(tmp_path / "out") == FILES
-    assert details["files"] == 20
-    assert details["bytes"] == sum(map(len, FILES.values()))
-
-
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-def test_tar_files_come_out_whole(tmp_path: Path, mode: str) -> None:
-    with tarfile.open(tmp_path / "a.tar", mode) as target:
-        for name, content in FILES.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            target.addfile(info, io.BytesIO(content))
-    extract(tmp_path / "a.tar", tmp_path / "out")
-    assert contents(tmp_path / "out") == FILES
-
-
-def test_nothing_is_unpacked_twice(tmp_path: Path) -> None:
-    source = zip_of(tmp_path / "a.zip", FILES)
-    first = extract(source, tmp_path / "out")
-    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    assert extract(source, tmp_path / "out") == first
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == times
-    source.unlink()
-    assert find_extracted(tmp_path / "out", "a.zip", sha1=str(first["sha1"])) == first
-    assert find_extracted(tmp_path / "out", "a.zip", sha1="0" * 40) is None
-
-
-def test_a_lost_or_damaged_file_is_unpacked_again_and_only_that(tmp_path: Path) -> None:
-    source, out = zip_of(tmp_path / "a.zip", FILES), tmp_path / "out"
-    extract(source, out)
-    names = sorted(FILES)
-    (out / names[0]).unlink()
-    (out / names[1]).write_bytes(b"?" * len(FILES[names[1]]))  # the right size, and wrong
-    inodes = {name: (out / name).stat().st_ino for name in names[1:]}
-    extract(source, out)
-    assert contents(out) == FILES
-    again = [name for name in names[1:] if (out / name).stat().st_ino != inodes[name]]
-    assert again == [names[1]]
-
-
-EXTRACT = "import sys; from artist_transfer.corpora.archives import extract; extract(*sys.argv[1:])"
-
-
-def test_a_killed_unpacking_goes_on(tmp_path: Path) -> None:
-    noise = np.random.default_rng([0, 2])
-    files = {f"fma_small/{k:03d}/{k:06d}.mp3": noise.bytes(60_000) for k in range(300)}
-    source, out = zip_of(tmp_path / "a.zip", files), tmp_path / "out"
-    child = subprocess.Popen([sys.executable, "-c", EXTRACT, str(source), str(out)], stderr=subprocess.DEVNULL)
-    give_up = time.monotonic() + 30
-    while not (out / "fma_small/030").exists() and time.monotonic() < give_up:
-        time.sleep(0.002)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
-    before = contents(out)
-    assert 0 < len(before) < len(files)
-    assert all(files[name] == content for name, content in before.items())  # whole or absent
-    inodes = {name: (out / name).stat().st_ino for name in before}
-    extract(source, out)
-    assert contents(out) == files
-    assert {name: (out / name).stat().st_ino for name in before} == inodes
-    assert not list(out.rglob("*.part"))
-
-
-EVIL_NAMES = ["../evil", "a/../../evil", "/tmp/evil", "C:/evil", "a\\..\\evil", "a\nb", ".extracted/a.json"]
-
-
-@pytest.mark.parametrize("name", EVIL_NAMES)
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_names_that_lead_out_are_refused(tmp_path: Path, name: str, kind: str) -> None:
-    source, out = tmp_path / f"a.{kind}", tmp_path / "deep" / "out"
-    if kind == "zip":
-        zip_of(source, {"good": b"1", name: b"evil"})
-    else:
-        with tarfile.open(source, "w") as target:
-            for each in ("good", name):
-                target.addfile(tarfile.TarInfo(each))
-    with pytest.raises(ArtistTransferError, match="refused"):
-        extract(source, out)
-    assert contents(tmp_path) == {source.name: source.read_bytes()}
-    assert not Path("/tmp/evil").exists()
-
-
-@pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
-def test_links_and_devices_in_zip_files_are_refused(tmp_path: Path, mode: int) -> None:
-    info = zipfile.ZipInfo("link")
-    info.create_system, info.external_attr = 3, (mode | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
-        target.writestr(info, "/etc/passwd")
-        target.writestr("link/file", "through it")
-    with pytest.raises(ArtistTransferError, match="link or a device"):
-        extract(tmp_path / "a.zip", tmp_path / "out")
-    assert contents(tmp_path / "out") == {}
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices_in_tar_files_are_refused(tmp_path: Path, kind: bytes) -> None:
-    info = tarfile.TarInfo("link")
-    info.type, info.linkname = kind, "/etc/passwd"
-    with tarfile.open(tmp_path / "a.tar", "w") as target:
-        target.addfile(info)
-    with pytest.raises(ArtistTransferError, match="not a plain one"):
-        extract(tmp_path / "a.tar", tmp_path / "out")
-    assert contents(tmp_path / "out") == {}
-
-
-def test_a_link_that_is_there_already_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "fma_small").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ArtistTransferError, match="by a link"):
-        extract(zip_of(tmp_path / "a.zip", FILES), tmp_path / "out")
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_bombs_are_refused_before_a_byte_is_written(tmp_path: Path) -> None:
-    bomb = zip_of(tmp_path / "bomb.zip", {f"{k}": bytes(8 << 20) for k in range(10)}, zipfile.ZIP_DEFLATED)
-    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as target:
-        info = tarfile.TarInfo("zeros")
-        info.size = 80 << 20
-        target.addfile(info, io.BytesIO(bytes(info.size)))
-    for source in (bomb, tmp_path / "bomb.tar.gz"):
-        assert source.stat().st_size < 200_000
-        with pytest.raises(ArtistTransferError, match="bomb"):
-            extract(source, tmp_path / "out")
-    with pytest.raises(ArtistTransferError, match="allowed are 100 bytes"):
-        extract(zip_of(tmp_path / "a.zip", FILES), tmp_path / "out", max_bytes=100)
-    assert contents(tmp_path / "out") == {}
-
-
-def test_a_tar_header_that_claims_a_gigabyte_is_refused(tmp_path: Path) -> None:
-    info = tarfile.TarInfo("long")
-    info.type, info.size = tarfile.XHDTYPE, 1 << 30
-    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(4096))
-    with pytest.raises(ArtistTransferError, match="header of 1,073,741,824 bytes"):
-        extract(tmp_path / "a.tar", tmp_path / "out")
-
-
-@pytest.mark.parametrize("names", [("a", "A"), ("a", "a/b"), ("x/../a", "b")])
-def test_names_that_clash_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
-    with pytest.raises(ArtistTransferError, match="refused"):
-        extract(zip_of(tmp_path / "a.zip", dict.fromkeys(names, b"1")), tmp_path / "out")
-
-
-def test_a_damaged_archive_is_an_error_and_the_rest_goes_on(tmp_path: Path) -> None:
-    source = zip_of(tmp_path / "a.zip", FILES, zipfile.ZIP_STORED)
-    whole = source.read_bytes()
-    at = whole.index(FILES[sorted(FILES)[10]])
-    source.write_bytes(whole[:at] + b"?" + whole[at + 1 :])
-    with pytest.raises(ArtistTransferError, match=r"a\.zip is damaged"):
-        extract(source, tmp_path / "out")
-    assert len(contents(tmp_path / "out")) == 10
-    for junk in (whole[: len(whole) // 2], b"PK nothing", b"nothing", b"", b"\x1f\x8bnothing"):
-        source.write_bytes(junk)
-        with pytest.raises(ArtistTransferError, match="damaged"):
-            extract(source, tmp_path / "out")
-    source.write_bytes(whole)
-    extract(source, tmp_path / "out")
-    assert contents(tmp_path / "out") == FILES
-
-
-def test_an_encrypted_or_unknown_member_is_named(tmp_path: Path) -> None:
-    source = zip_of(tmp_path / "a.zip", {"song.mp3": b"1" * 50}, zipfile.ZIP_STORED)
-    whole = source.read_bytes()
-    entry = whole.index(b"PK\x01\x02")
-    for offset, value, match in ((8, 1, "encrypted"), (10, 97, "method 97 .* 7-Zip")):
-        changed = bytearray(whole)
-        changed[entry + offset] = value
-        source.write_bytes(bytes(changed))
-        with pytest.raises(ArtistTransferError, match=match):
-            extract(source, tmp_path / "out")
 
 
 def test_fetch_and_unpack_in_one_go_and_only_once(tmp_path: Path, url: str, behaviour: Behaviour) -> None:

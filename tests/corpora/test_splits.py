@@ -1,4 +1,4 @@
-"""What a split promises: everything once, nothing parted, the share kept, the same everywhere."""
+"""What every split promises: everything once, nothing parted, the same everywhere."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis.strategies as st
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import given
+from tests.corpora.split_tables import KINDS, OFFICIAL, PROPERTY, artists, components, split_or_skip, tables, usable
 
 from artist_transfer.corpora.leakage import LEAKS, leakage_report
-from artist_transfer.corpora.splits import GENRE_COVER, SIDES, BalancedParams, make_split, split_hash
+from artist_transfer.corpora.splits import SIDES, BalancedParams, make_split, split_hash
 from artist_transfer.corpora.table import read_table
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 
+ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = {
     "stratified": "fddcd36331c43009a540fc31913239edb07280a86ea955f479c86ab842592706",
     "artist_disjoint": "2b86dd505dac29317c6c8128be32ebff311553599c4d2609c72f50d92e90b352",
@@ -27,30 +27,6 @@ GOLDEN = {
     "official": "f921413c4c509395d6bfeb2a96b0d7c5fb23e1c4375d8c27a8490d9a6916b2ff",
     "balanced": "b28a2fd5e534032226f539ee5ea453f79b88ee9684b5a74ff3c3ec7b3b6f9d26",
 }
-OFFICIAL = ["training", "validation", "test"]
-
-
-def usable(columns: dict[str, list[object]]) -> pd.DataFrame:
-    """Give a usable table with the columns that a split reads."""
-    count = len(columns["track_id"])
-    empty: dict[str, list[object]] = {
-        name: [None] * count for name in ("artist_id", "album_id", "genre_top", "official_split")
-    }
-    own = {"recording_id": columns["track_id"], "audio_hash": [f"hash {i}" for i in columns["track_id"]]}
-    table = pd.DataFrame(empty | own | columns)
-    return table.astype(dict.fromkeys(table.columns, "str"))
-
-
-def artists(sizes: dict[str, list[int]], **more: list[object]) -> pd.DataFrame:
-    """Give a table with one artist of each size in each genre."""
-    rows = [
-        (f"{genre}-{n}-{i:02d}", f"{genre}-{n}", genre)
-        for genre, counts in sizes.items()
-        for n, count in enumerate(counts)
-        for i in range(count)
-    ]
-    ids, names, genres = (list(column) for column in zip(*rows, strict=True))
-    return usable({"track_id": ids, "artist_id": names, "genre_top": genres, **more})
 
 
 def reference() -> pd.DataFrame:
@@ -67,58 +43,6 @@ def reference() -> pd.DataFrame:
             "official_split": [OFFICIAL[i // 2 % 7 // 5 + (i % 11 == 0)] for i in ids],
         }
     )
-
-
-@st.composite
-def tables(draw: Callable[..., object]) -> pd.DataFrame:
-    """Draw corpora with missing genres, artists and albums, recordings of several clips and duplicates."""
-    count = draw(st.integers(2, 40))
-
-    def column(values: int, missing: bool) -> list[object]:
-        cell = st.integers(0, values - 1).map(str)
-        return draw(st.lists(st.none() | cell if missing else cell, min_size=count, max_size=count))
-
-    return usable(
-        {
-            "track_id": [f"{i:03d}" for i in range(count)],
-            "artist_id": column(draw(st.integers(1, 12)), True),
-            "album_id": column(6, True),
-            "genre_top": column(draw(st.integers(1, 4)), True),
-            "recording_id": column(draw(st.integers(2, 80)), False),
-            "audio_hash": column(draw(st.integers(2, 200)), True),
-            "official_split": draw(st.lists(st.none() | st.sampled_from(OFFICIAL), min_size=count, max_size=count)),
-        }
-    )
-
-
-KINDS = st.sampled_from([("stratified", 1), ("artist_disjoint", 1), ("artist_disjoint", 3), ("official", 1)])
-PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-
-
-def split_or_skip(table: pd.DataFrame, kind: tuple[str, int], seed: int = 0, share: float = 0.15) -> pd.DataFrame:
-    """Split, or give the example up where the corpus is too small for the kind."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ArtistTransferWarning)
-        try:
-            return make_split(table, kind=kind[0], folds=kind[1], seed=seed, test_share=share)
-        except ArtistTransferError:
-            assume(False)
-            raise
-
-
-def components(table: pd.DataFrame, columns: list[str]) -> list[int]:
-    """Label what must stay together, by brute force."""
-    labels = list(range(len(table)))
-    changed = True
-    while changed:
-        changed = False
-        for column in columns:
-            for rows in table.reset_index(drop=True).groupby(column).indices.values():
-                low = min(labels[row] for row in rows)
-                changed |= any(labels[row] != low for row in rows)
-                for row in rows:
-                    labels[row] = low
-    return labels
 
 
 @PROPERTY
@@ -147,92 +71,6 @@ def test_the_order_of_rows_does_not_matter(table: pd.DataFrame, kind: tuple[str,
     other = split_or_skip(table.iloc[order], kind)
     pd.testing.assert_frame_equal(one, other)
     assert split_hash(one) == split_hash(other.iloc[::-1])
-
-
-@PROPERTY
-@given(tables(), st.floats(0.05, 0.6))
-def test_stratified_keeps_the_share_of_every_genre_within_one_unit(table: pd.DataFrame, share: float) -> None:
-    table["genre_top"] = (
-        table["genre_top"].groupby(components(table, ["recording_id", "audio_hash"])).transform("first")
-    )  # a unit of one genre, so that the share of each genre is well defined
-    units = pd.Series(components(table, ["recording_id", "audio_hash"]))
-    split = split_or_skip(table, ("stratified", 1), share=share)
-    tested = split["side"] == "test"
-    genres = table["genre_top"].fillna("none")
-    for genre in genres.unique():
-        own = genres == genre
-        sizes = units[own].value_counts()
-        if len(sizes) > 1 and tested.sum() > sizes.min():
-            assert abs(tested[own].sum() - share * own.sum()) <= sizes.max() + 1e-9
-
-
-@given(st.lists(st.integers(2, 40), min_size=1, max_size=5), st.floats(0.1, 0.5), st.integers(0, 9))
-@PROPERTY
-def test_stratified_is_exact_to_rounding_where_tracks_are_single(sizes: list[int], share: float, seed: int) -> None:
-    genres = [f"g{n}" for n, size in enumerate(sizes) for _ in range(size)]
-    count = len(genres)
-    assume(share * count >= 1)
-    table = usable({"track_id": [f"{i:03d}" for i in range(count)], "genre_top": genres})
-    tested = make_split(table, kind="stratified", seed=seed, test_share=share)["side"] == "test"
-    assert tested.sum() == np.floor(share * count + 0.5)
-    for n, size in enumerate(sizes):
-        assert abs(tested[table["genre_top"] == f"g{n}"].sum() - share * size) < 1
-
-
-@PROPERTY
-@given(tables(), st.integers(2, 6))
-def test_every_artist_is_tested_exactly_once(table: pd.DataFrame, folds: int) -> None:
-    split = split_or_skip(table, ("artist_disjoint", folds))
-    tested = split[split["side"] == "test"]
-    assert sorted(tested["track_id"]) == table["track_id"].tolist()
-    artists = tested.merge(table, on="track_id").groupby("artist_id")["fold"].nunique()
-    assert (artists == 1).all()
-    assert tested.merge(table, on="track_id").dropna(subset="artist_id")["fold"].nunique() == folds
-
-
-@PROPERTY
-@given(
-    st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), min_size=1, max_size=4),
-    st.floats(0.1, 0.4),
-    st.integers(0, 5),
-)
-def test_artist_disjoint_keeps_the_share_and_covers_the_genres(sizes: list[list[int]], share: float, seed: int) -> None:
-    assume(sum(map(len, sizes)) >= 2 and any(len(own) > 1 for own in sizes))
-    table = artists({f"g{n}": own for n, own in enumerate(sizes)})
-    split = make_split(table, kind="artist_disjoint", seed=seed, test_share=share)
-    tested = split["side"] == "test"
-    biggest = max(map(max, sizes))
-    assert tested.sum() <= (share + GENRE_COVER) * len(table) + biggest
-    covered = set(table["genre_top"][tested])
-    trained = set(table["genre_top"][~tested])
-    assert trained == {f"g{n}" for n in range(len(sizes))}
-    if tested.sum() + biggest <= (share + GENRE_COVER) * len(table):
-        assert covered == {f"g{n}" for n, own in enumerate(sizes) if len(own) > 1}
-    if len(sizes) == 1 and len(sizes[0]) > 1:
-        assert abs(tested.sum() - share * len(table)) <= biggest
-
-
-def test_folds_are_balanced_over_genres_and_tracks() -> None:
-    table = artists({"a": [4] * 10, "b": [4] * 5})
-    split = make_split(table, kind="artist_disjoint", seed=1, folds=5)
-    tested = split[split["side"] == "test"].merge(table, on="track_id")
-    assert tested.groupby(["fold", "genre_top"]).size().unstack().to_numpy().tolist() == [[8, 4]] * 5
-
-
-def test_tracks_without_artist_follow_their_album() -> None:
-    table = usable(
-        {
-            "track_id": list("abcdefgh"),
-            "artist_id": ["1", None, "2", "3", None, None, None, "4"],
-            "album_id": ["x", "x", "y", "y", "y", "y", None, None],
-        }
-    )
-    for seed in range(20):
-        split = make_split(table, kind="artist_disjoint", seed=seed, folds=4)
-        fold = split[split["side"] == "test"].set_index("track_id")["fold"]
-        assert fold["a"] == fold["b"]  # the one artist of album x
-        assert fold["e"] == fold["f"]  # nobody knows whose, but of one album
-        assert fold[["a", "c", "d", "h"]].nunique() == 4  # and album y, of several artists, joins none
 
 
 def test_seeds_differ() -> None:
@@ -268,13 +106,11 @@ def test_the_same_hash_on_every_machine() -> None:
 
 
 def test_the_same_hash_whatever_the_hash_seed_of_python() -> None:
-    code = (
-        "import importlib.util as u, sys; s = u.spec_from_file_location('t', sys.argv[1]);"
-        " m = u.module_from_spec(s); s.loader.exec_module(m); print(m.golden_splits() == m.GOLDEN)"
-    )
+    code = "from tests.corpora.test_splits import GOLDEN, golden_splits; print(golden_splits() == GOLDEN)"
     environment = os.environ | {"PYTHONHASHSEED": "4711"}
     done = subprocess.run(
-        [sys.executable, "-c", code, __file__],
+        [sys.executable, "-c", code],
+        cwd=ROOT,
         env=environment,
         capture_output=True,
         text=True,
@@ -282,56 +118,6 @@ def test_the_same_hash_whatever_the_hash_seed_of_python() -> None:
         timeout=60,
     )
     assert done.stdout.strip() == "True"
-
-
-def test_official_is_followed_and_what_spans_sides_is_trained_on() -> None:
-    table = usable(
-        {
-            "track_id": list("abcdefgh"),
-            "official_split": ["training", "training", "validation", "test", "test", None, None, "test"],
-            "audio_hash": ["1", "2", "3", "4", "2", "6", "4", "8"],
-        }
-    )
-    with pytest.warns(ArtistTransferWarning, match="3 tracks moved to training"):
-        split = make_split(table, kind="official", seed=0)
-    expected = ["train", "train", "validation", "train", "train", "unused", "train", "test"]
-    assert split["side"].tolist() == expected
-
-
-@PROPERTY
-@given(tables())
-def test_official_test_is_a_subset_of_the_corpus_s_own(table: pd.DataFrame) -> None:
-    side = split_or_skip(table, ("official", 1))["side"]
-    assert set(table["official_split"][side == "test"]) == {"test"}
-    assert set(table["official_split"][side == "validation"]) <= {"validation"}
-
-
-@pytest.mark.parametrize(("params", "division"), [((6,), (15, 3, 2)), ((10_000,), (17, 1, 2))])
-def test_the_division_of_the_paper(params: tuple[int], division: tuple[int, int, int]) -> None:
-    assert BalancedParams(*params).division == division
-
-
-def test_balanced_has_as_many_songs_of_every_artist() -> None:
-    table = artists({"a": [20, 25, 19, 30], "b": [20, 21, 1]})
-    split = make_split(table, kind="balanced", seed=0, balanced=BalancedParams(3, unseen_artists=2))
-    counts = split.merge(table, on="track_id").groupby(["artist_id", "side"]).size().unstack(fill_value=0)
-    seen = counts[counts["train"] > 0]
-    assert seen[["train", "validation", "test", "unseen"]].to_numpy().tolist() == [[15, 3, 2, 0]] * 3
-    unseen = counts[counts["unseen"] > 0]
-    assert unseen[["train", "validation", "test", "unseen"]].to_numpy().tolist() == [[0, 0, 0, 20]] * 2
-    assert set(counts.index) - set(seen.index) - set(unseen.index) == {"a-2", "b-2"}
-    assert len(split) == len(table)
-
-
-def test_a_song_of_several_clips_counts_once() -> None:
-    table = artists({"a": [8, 8]})
-    table["recording_id"] = table["track_id"].str[:-2] + (table["track_id"].str[-2:].astype(int) // 2).astype(str)
-    params = BalancedParams(2, songs=4, train=2, validation=1, test=1)
-    split = make_split(table, kind="balanced", seed=0, balanced=params)
-    counts = split.merge(table, on="track_id").groupby(["artist_id", "side"]).size().unstack()
-    assert counts[["train", "validation", "test"]].to_numpy().tolist() == [[4, 2, 2]] * 2
-    with pytest.raises(ArtistTransferError, match=r"balanced.songs=5 .*found 0"):
-        make_split(table, kind="balanced", seed=0, balanced=BalancedParams(2, songs=5, train=3, validation=1, test=1))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
-from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning, NothingToFit
+from artist_transfer.factors import dictionary as dictionary_module
 from artist_transfer.factors.dictionary import (
     Dictionary,
     fit_dictionary,
@@ -85,6 +87,27 @@ def test_threads_do_not_change_a_bit() -> None:
     assert fit_dictionary(points, max_centres=200, seed=1).centres.tobytes() != results[0][0]
 
 
+def test_bars_count_every_step_and_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.cluster import MiniBatchKMeans
+
+    bars: list[tqdm] = []
+
+    class Bar(tqdm):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, **kwargs)
+            bars.append(self)
+
+    monkeypatch.setattr(dictionary_module, "tqdm", Bar)
+    points = rows(4000, 4)
+    found = fit_dictionary(points, max_centres=50, label="MFCC")
+    counts = {bar.desc: (bar.n, bar.total) for bar in bars}
+    assert counts == {"MFCC: k-means": (101, 101), "MFCC: distances": (4000, 4000)}
+    plain = MiniBatchKMeans(
+        50, n_init=1, max_iter=26, batch_size=1024, max_no_improvement=None, compute_labels=False, random_state=0
+    )
+    np.testing.assert_array_equal(found.centres, plain.fit(points).cluster_centers_)
+
+
 def test_stored_and_read_again_with_equal_bytes(tmp_path) -> None:
     with pytest.warns(ArtistTransferWarning):
         dictionary = fit_dictionary(rows(300))
@@ -133,5 +156,5 @@ class TestSample:
         np.testing.assert_array_equal(both[both < 9000], alone)
 
     def test_nothing_to_draw_is_refused(self) -> None:
-        with pytest.raises(ArtistTransferError):
+        with pytest.raises(NothingToFit):
             sample_rows(["x"], rows_of=lambda _: np.empty((0, 3)), n_rows={"x": 0})

@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning, NothingToFit
 from artist_transfer.factors import group_factors
 from artist_transfer.factors.group_factors import (
     FactorParams,
+    FactorResult,
     artist_bags_for,
+    factors_for,
     fit_dictionary_for,
     fit_tracks,
-    make_factors,
 )
 from artist_transfer.factors.reading import factor_columns
 from artist_transfer.factors.words import DescriptorSource, FrameSource, load_vocabulary
-from artist_transfer.features.essentia_shards import write_shard
+from artist_transfer.features.essentia_shards import Failure, write_shard
 from artist_transfer.features.mfcc import mfcc
 
 pytestmark = pytest.mark.filterwarnings("ignore::artist_transfer.errors.ArtistTransferWarning")
@@ -29,6 +30,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::artist_transfer.errors.ArtistTr
 N_ARTISTS, TRACKS_EACH, N_GROUPS = 12, 4, 3
 GROUP = {f"artist{i:02d}": i % N_GROUPS for i in range(N_ARTISTS)}
 PARAMS = FactorParams(passes=10, max_centres=16, max_rows=4000)
+
+
+def make_factors(
+    kind: str, usable: pd.DataFrame, split: pd.DataFrame, *, params: FactorParams, fold: int, source, cache_root=None
+) -> FactorResult:
+    """The three stages, one after another, as a pipeline calls them."""
+    shared = {"params": params, "cache_root": cache_root}
+    tracks = fit_tracks(usable, split, fold=fold, fit_on=params.fit_on)
+    vocabulary = fit_dictionary_for(kind, tracks, source=source, **shared)
+    bags = artist_bags_for(kind, tracks, vocabulary=vocabulary, source=source, **shared)
+    return factors_for(kind, bags, vocabulary=vocabulary, track_table=tracks, fold=fold, **shared)
 
 
 class Store:
@@ -84,7 +96,7 @@ def sources(usable: pd.DataFrame, tmp_path: Path) -> dict:
             values[28] = np.nan  # of a test track
         if i == 5:
             values[27] = np.inf  # of a training track
-        failed = "took longer than 120 s" if i == 8 else None
+        failed = Failure("took longer than 120 s", "timed out", 120.0) if i == 8 else None
         results.append((f"{i:03d}", [f"d{j:02d}" for j in range(30)], values, failed))
     write_shard(tmp_path / "essentia" / "shard", results)
     manifest = {"extractor": {"version": "1"}, "failed": {"008": "took"}, "shards": [{"name": "shard"}]}
@@ -172,8 +184,27 @@ def test_artists_without_subgenres_are_named(usable, split, sources) -> None:
     assert not set(result.table["artist_id"]) & {"artist02", "artist05"}
     assert "word 0" in " ".join(result.reading["words"])
     usable["genres"] = [[]] * len(usable)
-    with pytest.raises(ArtistTransferError, match="subgenres"):
+    with pytest.raises(NothingToFit, match=r"^none of the 34 training tracks has subgenres"):
         make_factors("s", usable, split, fold=0, source=None, params=PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([8], "none of the 1 training tracks has Essentia descriptors"),
+        ([0], "all 30 descriptors are constant over the 1 training rows"),
+        ([50], "no Essentia descriptor is complete for all 1 training tracks that have any"),
+    ],
+)
+def test_tracks_without_descriptors_that_vary_have_nothing_to_fit(usable, tmp_path, sources, rows, words) -> None:
+    lost = [("050", ["d00"], np.array([np.nan], np.float32), None)]
+    write_shard(tmp_path / "essentia" / "lost", lost)
+    source = sources["e"]
+    source.manifest["shards"].append({"name": "lost"})
+    tracks = pd.concat([usable, usable.tail(1).assign(track_id="050")], ignore_index=True).iloc[rows]
+    with pytest.raises(NothingToFit, match=f"^{words}$"):
+        fit_dictionary_for("e", tracks, source=source, params=PARAMS, cache_root=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("kind", ["m", "d", "e", "s"])

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from artist_transfer.artifacts import open_folder
+from artist_transfer.artifacts import commit_folder, open_folder, read_json, write_json
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.features.essentia_extractor import (
     PITCHES,
@@ -42,6 +42,13 @@ def fake(path):
         time.sleep(60)
     if text == "slow":
         time.sleep(0.1)
+    seen = pathlib.Path(path + ".seen")
+    if text == "once" and not seen.exists():
+        seen.touch()
+        os.kill(os.getpid(), 11)
+    if text == "late" and not seen.exists():
+        seen.touch()
+        time.sleep(60)
     if text == "raise":
         raise ValueError("no such thing")
     numbers = {"a.mean": float(len(path.rsplit("/")[-1])), "b.mean": float(ord(text[0])), "x.key": "C#"}
@@ -180,6 +187,58 @@ class TestWorkers:
         assert "4 s" in manifest["failed"]["t3"]
         assert manifest["failed"]["t4"] == "no such thing"
         assert read_corpus(manifest, folder=tmp_path / "o").track_ids == ("t1", "t5", "t6")
+
+    def test_what_may_be_the_machines_fault_is_tried_again(self, tmp_path: Path, fake) -> None:
+        texts = {"t1": "ok", "t2": "once", "t3": "less", "t4": "late", "t5": "raise", "t6": "ok"}
+        tracks = self.files(tmp_path / "c", **texts)
+
+        def run(folder: str = "o") -> tuple[dict, list[str]]:
+            (tmp_path / "log").write_text("")
+            with pytest.warns(ArtistTransferWarning, match="t5"):
+                manifest = extract_corpus(
+                    tracks,
+                    corpus_root=tmp_path / "c",
+                    folder=tmp_path / folder,
+                    timeout_s=2,
+                    extract=fake,
+                    shard_size=4,
+                )
+            return manifest, (tmp_path / "log").read_text().split()
+
+        first, asked = run()
+        assert (set(first["failed"]), asked) == ({"t2", "t4", "t5"}, list(texts))
+        second, asked = run()
+        assert (second["failed"], asked) == ({"t5": "no such thing"}, ["t2", "t4"])
+        assert run() == (second, [])
+        assert [shard["name"] for shard in first["shards"]] == [shard["name"] for shard in second["shards"]]
+        assert run("clean")[0] == second
+        assert tree(tmp_path / "clean") == tree(tmp_path / "o")
+
+    def test_deadly_tracks_have_two_tries_and_one_more_with_more_time(self, tmp_path: Path, fake) -> None:
+        tracks = self.files(tmp_path / "c", t1="ok", t2="crash", t3="hang")
+
+        def asked(timeout_s: float) -> str:
+            (tmp_path / "log").write_text("")
+            options = {"corpus_root": tmp_path / "c", "folder": tmp_path / "o", "extract": fake}
+            with pytest.warns(ArtistTransferWarning, match=r"2 track\(s\)"):
+                manifest = extract_corpus(tracks, timeout_s=timeout_s, **options)
+            assert set(manifest["failed"]) == {"t2", "t3"}
+            assert read_corpus(manifest, folder=tmp_path / "o").track_ids == ("t1",)
+            return (tmp_path / "log").read_text()
+
+        runs = [asked(seconds).split() for seconds in (1.0, 1.0, 1.0, 1.5, 1.5, 1.0)]
+        assert runs == [["t1", "t2", "t3"], ["t2", "t3"], [], ["t2", "t3"], [], []]
+
+    def test_failures_of_an_unknown_kind_are_tried_again(self, tmp_path: Path, fake) -> None:
+        options = {"corpus_root": tmp_path / "c", "folder": tmp_path / "o", "extract": fake}
+        tracks = self.files(tmp_path / "c", t1="ok", t2="once")
+        with pytest.warns(ArtistTransferWarning, match="t2"):
+            shard = tmp_path / "o" / extract_corpus(tracks, **options)["shards"][0]["name"]
+        index = read_json(shard / "index.json")
+        assert index.pop("attempts") == {"t2": {"kind": "crashed", "limit_s": 120.0, "tries": 1}}
+        write_json(shard / "index.json", index)
+        commit_folder(shard, files=["values.npy", "index.json"], details={"n_tracks": 1, "n_failed": 1})
+        assert extract_corpus(tracks, **options)["failed"] == {}
 
     def test_incomplete_descriptors_are_dropped_and_named(self, tmp_path: Path, fake) -> None:
         tracks = self.files(tmp_path / "c", t1="ok", t2="nan", t3="less", t4="huge")

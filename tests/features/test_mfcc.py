@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.features.mfcc import delta_mfcc, mfcc, mfcc_statistic_names, mfcc_statistics
+from artist_transfer.features.mfcc import delta_mfcc, mfcc, mfcc_statistics
 
 
 def _spectrogram(frames: int, bands: int = 128) -> np.ndarray:
@@ -56,18 +56,16 @@ def test_statistics_equal_scipy() -> None:
     ]
     found = mfcc_statistics(spectrogram)
     np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-4, atol=1e-4)
-    assert len(mfcc_statistic_names()) == len(set(mfcc_statistic_names())) == len(found) == 225
-    assert found[mfcc_statistic_names().index("mfcc_03_max")] == np.float32(values[:, 3].max())
+    assert found.shape == (225,)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 40])
 @pytest.mark.parametrize("level", [-100.0, 0.0, 33.0])
 def test_statistics_of_a_constant_are_finite(level: float, frames: int) -> None:
-    found = dict(zip(mfcc_statistic_names(), mfcc_statistics(np.full((frames, 128), level)), strict=True))
-    assert np.isfinite(list(found.values())).all()
-    for name, value in found.items():
-        if name.endswith(("_std", "_skew", "_kurtosis")) or name.startswith("dmfcc"):
-            assert value == pytest.approx(0, abs=1e-3)
+    found = mfcc_statistics(np.full((frames, 128), level)).reshape(9, 25)
+    assert np.isfinite(found).all()
+    spread = [1, 5, 6, 7, 8]  # deviation, skewness, kurtosis, and both of the differences
+    np.testing.assert_allclose(found[spread], 0, atol=1e-3)
 
 
 def test_refuses_impossible_input() -> None:

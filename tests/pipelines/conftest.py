@@ -31,7 +31,7 @@ TINY = {
     "training.epochs": 1,
     "training.batch": 8,
     "training.width": 0.25,
-    "training.threads": 1,
+    "threads": 1,
     "transfer.epochs": 1,
     "transfer.hidden": 16,
     "transfer.bootstrap.resamples": 100,

@@ -47,8 +47,31 @@ def test_a_missing_column_names_file_key_and_columns(project: Project) -> None:
     done = project.run("--pipeline=agf_multitask", "--env=table", corpus_root="corpus", check=False)
     said = " ".join(done.stderr.split())
     assert done.returncode == 1
-    for word in ("tracks.csv", "ingestion.table.columns.track_id", "id", "path"):
+    for word in ("tracks.csv", "ingestion.table.columns.track_id", "'id', 'path'"):
         assert word in said
+    assert "Traceback" not in done.stderr
+    assert not (project.path / "data/03_primary").exists(), "something was written"
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"folds": 50}, ["folds=50"]),
+        ({"split": "balanced", "splitting__balanced__artists": 500}, ["splitting.balanced.artists"]),
+        ({"embeddings": "strangers.parquet"}, ["embeddings", "strangers.parquet"]),
+    ],
+)
+def test_a_corpus_that_cannot_carry_the_job_is_refused_before_decoding(
+    params: dict[str, Any], words: list[str], project: Project
+) -> None:
+    strangers = pd.DataFrame({"track_id": ["x", "y"], "embedding": [[1.0], [2.0]]})
+    strangers.to_parquet(project.path / "strangers.parquet")
+    done = project.run("--pipeline=agf_multitask", check=False, **params)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 1
+    for word in words:
+        assert word in said
+    assert not (project.path / "data/cache").exists(), "something was decoded"
 
 
 def test_both_spellings_run_and_neither_warns(project: Project) -> None:

@@ -34,3 +34,21 @@ def test_every_column_of_numbers_is_a_curve_and_missing_values_are_left_out():
 def test_a_table_without_epochs_has_no_curves():
     assert curves(pd.DataFrame({"loss": [1.0]})) == []
     assert curves(pd.DataFrame({"epoch": [], "loss": []})) == []
+
+
+OWN = pd.DataFrame({"epoch": [0, 0], "task": ["g", "s"], "fold": [0, 0], "net": ["gs", "gs"], "loss": [1.0, 2.0]})
+BASELINE = pd.DataFrame({"epoch": [0, 0], "task": "g", "fold": [0, 1], "net": "baseline stn_g", "loss": [3.0, 4.0]})
+
+
+def test_baselines_are_named_even_if_they_are_alone():
+    names = ["baseline.stn_g.train.g.loss", "fold1.baseline.stn_g.train.g.loss"]
+    assert [name for name, _, _ in curves(BASELINE)] == names
+
+
+def test_a_baseline_in_the_same_table_does_not_rename_the_own_nets():
+    assert {name: value for name, value, _ in curves(pd.concat([BASELINE, OWN]))} == {
+        "baseline.stn_g.train.g.loss": 3.0,
+        "fold1.baseline.stn_g.train.g.loss": 4.0,
+        "train.g.loss": 1.0,
+        "train.s.loss": 2.0,
+    }

@@ -39,7 +39,9 @@ def test_the_ending_is_that_of_the_last_part(prefix, ending):
     assert ending_of(prefix + ending + ".features") is None
 
 
-@pytest.mark.parametrize("ending", ["table", "manifest", "report", "facts", "html", "weights", "metrics", "history"])
+@pytest.mark.parametrize(
+    "ending", ["table", "manifest", "report", "facts", "html", "weights", "metrics", "history", "csv"]
+)
 def test_the_saved_file_goes_under_its_layer(rule, ending):
     name = f"mfcc.net_{ending}"
     found = rule.apply(name, {}, Stored(rule.project / f"data/05_model_input/mfcc/net_{ending}.json"))
@@ -58,6 +60,39 @@ def test_a_second_output_does_not_write_over_the_metrics_of_the_first(rule):
     rule.apply("one_metrics", {"x": 1}, None)
     assert values(rule.apply("two_metrics", {"x": 2}, None)) == {"two_metrics.x": 2.0}
     assert values(rule.apply("one_metrics", {"x": 3}, None)) == {"x": 3.0}
+
+
+@pytest.mark.parametrize(
+    "order", [("training_history", "genre_net_history"), ("genre_net_history", "training_history")]
+)
+def test_the_runs_own_curve_has_its_name_whatever_is_saved_first(rule, order):
+    columns = {"epoch": [0, 1], "task": "g", "fold": 0, "loss": [2.0, 1.0]}
+    histories = {
+        "training_history": pd.DataFrame({**columns, "net": "gsedm"}),
+        "genre_net_history": pd.DataFrame({**columns, "net": "baseline stn_g", "loss": [4.0, 3.0]}),
+    }
+    logged = [
+        tuple(value[:2])
+        for name in order
+        for op in rule.apply(name, histories[name], None).operations
+        if op["kind"] == "metrics"
+        for value in op["metrics"]
+    ]
+    assert sorted(logged) == [
+        ("baseline.stn_g.train.g.loss", 3.0),
+        ("baseline.stn_g.train.g.loss", 4.0),
+        ("train.g.loss", 1.0),
+        ("train.g.loss", 2.0),
+    ]
+
+
+def test_every_output_of_every_pipeline_is_logged_by_its_ending():
+    from kedro.framework.project import configure_project, pipelines
+
+    configure_project("artist_transfer")
+    outputs = {name for pipeline in pipelines.values() for name in pipeline.all_outputs()}
+    assert len(outputs) > 20
+    assert {name for name in outputs if ending_of(name) is None} == set()
 
 
 def test_what_is_in_memory_is_written(rule):

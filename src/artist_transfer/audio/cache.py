@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -19,6 +18,7 @@ from artist_transfer.audio.probe import Probe, ProbeParams
 from artist_transfer.audio.shards import ShardSpec, finished_shard, make_shard
 from artist_transfer.audio.workers import Limits, close_idle_workers
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.processes import cpu_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def cache_mel(
     decoder : str
         ``module:function``, see `artist_transfer.audio.decode.decode`.
     progress : bool
-        Show a bar.
+        Show bars.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def build_shards(
     executor_factory : callable, optional
         Gives the executor from `n_workers`. By default threads, each with a decoding process of its own.
     progress : bool
-        Show a bar that counts the tracks to be decoded.
+        Show a bar that counts the shards checked, then one that counts the tracks to be decoded.
 
     Returns
     -------
@@ -166,14 +166,16 @@ def build_shards(
     ArtistTransferError
         If a shard cannot be written.
     """
-    n_workers = n_workers or len(os.sched_getaffinity(0))
+    n_workers = n_workers or cpu_count()
     if n_workers < 1:
         raise ArtistTransferError(f"n_workers {n_workers}: allowed is >= 1")
     for name in {spec.decoder for spec in specs}:
         find_decoder(name)
     _remove_leftovers({spec.folder for spec in specs})
     with ThreadPoolExecutor(n_workers) as checkers:
-        done = list(checkers.map(finished_shard, specs))
+        checked = checkers.map(finished_shard, specs)
+        bar = tqdm(checked, total=len(specs), desc="checking shards", unit="shard", leave=False, disable=not progress)
+        done = list(bar)
     to_make = [number for number, sidecar in enumerate(done) if sidecar is None]
     if not to_make:
         return [sidecar for sidecar in done if sidecar is not None]

@@ -24,7 +24,7 @@ import numpy as np
 
 from artist_transfer.audio.decode import Decoded, resample
 from artist_transfer.audio.mel import FrontEnd, log_mel
-from artist_transfer.audio.probe import ProbeParams, fault_row, file_fault, probe_of
+from artist_transfer.audio.probe import TOO_MUCH_MEMORY, ProbeParams, fault_row, file_fault, probe_of
 from artist_transfer.errors import ArtistTransferError
 
 DECODER = "artist_transfer.audio.decode:decode"
@@ -156,7 +156,7 @@ def _answer(request: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray | No
             decoder=request["decoder"],
         )
     except MemoryError:
-        reason = f"decoder needs more than {request['memory_bytes'] / 2**30:g} GB"
+        reason = f"{TOO_MUCH_MEMORY} {request['memory_bytes'] / 2**30:g} GB"
         return {**fault_row(request["track_id"], reason), "retire": True}, None
     except Exception as error:  # said of the track, in the quarantine table
         return fault_row(request["track_id"], f"could not be processed: {type(error).__name__}: {error}"), None

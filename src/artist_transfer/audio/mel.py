@@ -60,11 +60,6 @@ class FrontEnd:
         if self.log not in LOGS:
             raise ArtistTransferError(f"front end {self.name}: log is {self.log!r}, allowed are {', '.join(LOGS)}")
 
-    @property
-    def frame_rate(self) -> float:
-        """Frames per second."""
-        return self.sample_rate / self.hop
-
     def n_frames(self, n_samples: int) -> int:
         """Return the number of frames of `n_samples` samples.
 

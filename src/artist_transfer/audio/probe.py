@@ -18,6 +18,8 @@ from artist_transfer.audio.decode import Decoded
 from artist_transfer.errors import ArtistTransferError
 
 RATES = (1_000, 768_000)  # Hz; outside of them a header lies
+HUNG, CRASHED, TOO_MUCH_MEMORY = "decoder hung", "decoder crashed", "decoder needs more than"
+_MACHINE = (HUNG, CRASHED, TOO_MUCH_MEMORY)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,22 @@ def fault_row(track_id: str, reason: str) -> dict[str, Any]:
         A `Probe` as a dict.
     """
     return asdict(Probe(track_id, reason=reason))
+
+
+def may_pass(reason: str | None) -> bool:
+    """Tell whether a fault may be the machine's rather than the file's: a busy disk, memory that others took.
+
+    Parameters
+    ----------
+    reason : str or None
+        Of a probe row.
+
+    Returns
+    -------
+    bool
+        Whether the same file may be usable another time.
+    """
+    return reason is not None and reason.startswith(_MACHINE)
 
 
 def file_fault(path: str | Path) -> str | None:

@@ -4,7 +4,9 @@ A shard is ``<name>.npy`` (float16, ``(frame, band)``, all usable tracks one aft
 ``<name>.json``, its sidecar, written last: one probe row a track and the checksum of the frames. Its name is
 the fingerprint of all that decides its content. ``<name>.stat.json`` holds size and time of the source files;
 it is no result, it only tells whether the sources have changed since. A shard whose sidecar is there, whose
-checksums are right and whose sources are unchanged is done; anything else is made again.
+checksums are right and whose sources are unchanged is done; anything else is made again. So is, once, a shard
+with a track whose decoder hung, crashed or ran out of memory: that may have been the machine's fault. The
+number of tries is in ``<name>.stat.json`` too, so that a deadly file does not cost its time in every run.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ import numpy as np
 from artist_transfer.artifacts import atomic_path, fingerprint, read_json, sha256_of, write_json
 from artist_transfer.audio.extract import DECODER
 from artist_transfer.audio.mel import AGF, FrontEnd
-from artist_transfer.audio.probe import ProbeParams
+from artist_transfer.audio.probe import ProbeParams, may_pass
 from artist_transfer.audio.workers import Limits, borrowed_worker
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 
 VERSION = 1  # raise it when the same inputs give other frames or other rows
+TRIES = 2  # of a shard with a fault that may be the machine's
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Row = tuple[str, str, float | None]
@@ -95,10 +98,13 @@ def finished_shard(spec: ShardSpec) -> dict[str, Any] | None:
     """
     try:
         sidecar, facts = read_json(spec.sidecar_path), read_json(spec.facts_path)
-        if facts != _source_facts(spec):
+        tries = _tries(facts, _source_facts(spec))
+        if tries == 0:
             return None
         if sidecar["rows_sha256"] != _rows_sha256(sidecar["rows"]):
             _damaged(spec.sidecar_path)
+            return None
+        if tries < TRIES and _may_pass(sidecar["rows"]):
             return None
         if sidecar["sha256"] != sha256_of(spec.frames_path):
             _damaged(spec.frames_path)
@@ -137,12 +143,14 @@ def make_shard(spec: ShardSpec, *, on_track: Callable[[], object] | None = None)
     done = finished_shard(spec)
     if done is not None:
         return done
-    facts = _source_facts(spec)  # before decoding: a file that changes meanwhile makes the shard stale
+    sources = _source_facts(spec)  # before decoding: a file that changes meanwhile makes the shard stale
+    tries = 1 + _tries_before(spec, sources)
     with _explained(spec.folder):
         with atomic_path(spec.frames_path) as temporary:
             rows = _write_frames(temporary, spec, on_track)
             digest = sha256_of(temporary)
-        write_json(spec.facts_path, facts)
+        # Tries count only what still fails: a shard mended by the second one has the bytes of one that never failed.
+        write_json(spec.facts_path, _facts(sources, tries if _may_pass(rows) else 1))
         sidecar = {
             "name": spec.name,
             "sha256": digest,
@@ -184,6 +192,31 @@ def _requests(spec: ShardSpec) -> Iterator[dict[str, Any]]:
     for track_id, path, declared_s in spec.rows:
         full = os.path.join(spec.corpus_root, path)
         yield {"track_id": track_id, "path": full, "declared_s": declared_s, **shared}
+
+
+def _facts(sources: dict[str, list[int] | None], tries: int) -> dict[str, Any]:
+    return sources if tries == 1 else {"sources": sources, "tries": tries}
+
+
+def _tries(facts: Any, sources: dict[str, list[int] | None]) -> int:
+    """Return how often the shard was made of these very sources."""
+    if facts == sources:
+        return 1
+    tries = facts["tries"] if set(facts) == {"sources", "tries"} else 0
+    return int(tries) if facts == _facts(sources, tries) else 0
+
+
+def _tries_before(spec: ShardSpec, sources: dict[str, list[int] | None]) -> int:
+    """Return how often the shard was made in vain, with a fault that may be the machine's."""
+    try:
+        tries = _tries(read_json(spec.facts_path), sources)
+        return tries if _may_pass(read_json(spec.sidecar_path)["rows"]) else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _may_pass(rows: list[dict[str, Any]]) -> bool:
+    return any(may_pass(row["reason"]) for row in rows)
 
 
 def _source_facts(spec: ShardSpec) -> dict[str, list[int] | None]:

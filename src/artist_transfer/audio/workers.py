@@ -25,10 +25,9 @@ from typing import Any
 import numpy as np
 
 from artist_transfer.audio.extract import READY
-from artist_transfer.audio.probe import fault_row
+from artist_transfer.audio.probe import CRASHED, HUNG, fault_row
 from artist_transfer.errors import ArtistTransferError
 
-_HUNG, _CRASHED = "decoder hung", "decoder crashed"
 _START_S = 120.0
 _GRACE_S = 10.0  # beyond its own alarm, for a process that cannot be alarmed
 _MAIN = (
@@ -114,7 +113,7 @@ class Worker:
         """Return the answer to the oldest request, in two attempts at most."""
         request = pending[0]
         answer, fault = self._attempt()
-        if fault is not None and fault != _HUNG:
+        if fault is not None and fault != HUNG:
             self._restart(pending)
             answer, fault = self._attempt()
         pending.popleft()
@@ -130,7 +129,7 @@ class Worker:
         assert receive is not None
         try:
             if not receive.poll(self.limits.seconds + _GRACE_S):
-                return None, _HUNG
+                return None, HUNG
             row = json.loads(receive.recv_bytes())
             if row.pop("retire", False):
                 return None, row["reason"]
@@ -146,8 +145,8 @@ class Worker:
         try:
             code = self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
-            return _HUNG
-        return _HUNG if code == -signal.SIGALRM else _CRASHED
+            return HUNG
+        return HUNG if code == -signal.SIGALRM else CRASHED
 
     def _ask(self, request: Mapping[str, Any]) -> None:
         """Send a request; a process that is dead is noticed when its answer is missed."""

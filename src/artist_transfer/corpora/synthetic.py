@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -47,7 +46,7 @@ from artist_transfer.corpora._synthetic_plan import (
 from artist_transfer.corpora._synthetic_styles import artist_style
 from artist_transfer.corpora.synthesis import render_track
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.processes import end_with_parent, light_spawn
+from artist_transfer.processes import cpu_count, end_with_parent, light_spawn
 
 RECIPE = 1
 """Goes up when the same parameters give other bytes."""
@@ -82,7 +81,7 @@ def generate(folder: str | Path, params: SyntheticParams, *, n_workers: int | No
     params : SyntheticParams
         Size and difficulty.
     n_workers : int, >= 1, optional
-        Processes that render; default: one for each core.
+        Processes that render; default: one for each core that this process may use.
 
     Returns
     -------
@@ -104,7 +103,7 @@ def generate(folder: str | Path, params: SyntheticParams, *, n_workers: int | No
     _drop_damaged(folder)
     tracks = plan(params)
     jobs = [(folder / track.file, params, track.source, track.defect) for track in tracks]
-    _render([job for job in jobs if not job[0].exists()], n_workers or os.cpu_count() or 1)
+    _render([job for job in jobs if not job[0].exists()], n_workers or cpu_count())
     tables = {
         "fma_metadata/tracks.csv": track_rows(tracks, params),
         "fma_metadata/genres.csv": genre_rows(tracks, params),

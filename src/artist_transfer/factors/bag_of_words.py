@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from artist_transfer.artifacts import atomic_path, commit_folder
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, NothingToFit
 
 
 @dataclass(frozen=True)
@@ -43,24 +42,6 @@ class ArtistBags:
     def size(self) -> int:
         """Number of words of the vocabulary."""
         return self.counts.shape[1]
-
-    def to_table(self) -> pd.DataFrame:
-        """Return the words that occur as a long table.
-
-        Returns
-        -------
-        pd.DataFrame
-            ``artist_id``, ``word`` (number), ``count``, ``n_tracks``, sorted by artist and word.
-        """
-        artist, word = np.nonzero(self.counts)
-        return pd.DataFrame(
-            {
-                "artist_id": np.array(self.artist_ids, dtype=object)[artist],
-                "word": word.astype(np.int32),
-                "count": self.counts[artist, word],
-                "n_tracks": self.n_tracks[artist],
-            }
-        )
 
 
 def artist_bags(
@@ -91,8 +72,12 @@ def artist_bags(
     Raises
     ------
     ArtistTransferError
-        If a word is not in the vocabulary, or no artist has any.
+        If a word is not in the vocabulary.
+    NothingToFit
+        If no track has an artist, or no artist has a word.
     """
+    if not artists:
+        raise NothingToFit("no training track has an artist")
     row = {artist_id: i for i, artist_id in enumerate(sorted(set(artists.values())))}
     counts = np.zeros((len(row), vocabulary_size), dtype=np.float64)
     n_tracks = np.zeros(len(row), dtype=np.int64)
@@ -109,7 +94,7 @@ def artist_bags(
         n_tracks[row[artists[track_id]]] += 1
     filled = counts.sum(axis=1) > 0
     if not filled.any():
-        raise ArtistTransferError(f"none of the {len(row)} artists with training tracks has a single word")
+        raise NothingToFit(f"none of the {len(row)} artists with training tracks has a single word")
     ids = np.array(list(row), dtype=object)
     counts, n_tracks = counts[filled], n_tracks[filled]
     if divide_by_tracks:

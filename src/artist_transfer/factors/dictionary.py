@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
 
 from artist_transfer.artifacts import atomic_path
-from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning, NothingToFit
 
 CHUNK = 1024  # rows: with 2048 centres a chunk's distances stay in the processor's cache
 
@@ -49,13 +50,15 @@ class Dictionary:
         """Number of words."""
         return len(self.centres)
 
-    def assign(self, rows: np.ndarray) -> np.ndarray:
+    def assign(self, rows: np.ndarray, *, label: str | None = None) -> np.ndarray:
         """Give each row the number of its nearest centre, the first one of equals.
 
         Parameters
         ----------
         rows : np.ndarray [shape=(n, feature)], finite
             Features; memory beyond them and the answer stays the same however many there are.
+        label : str or None
+            What a progress bar calls it; None shows none.
 
         Returns
         -------
@@ -67,7 +70,7 @@ class Dictionary:
         ArtistTransferError
             If the number of features is another one.
         """
-        return _assign(self.centres, rows)[0]
+        return _assign(self.centres, rows, label=label)[0]
 
 
 def save_dictionary(path: str | Path, dictionary: Dictionary) -> None:
@@ -116,6 +119,7 @@ def fit_dictionary(
     seed: int = 0,
     batch_size: int = 1024,
     min_steps: int = 100,
+    label: str = "dictionary",
 ) -> Dictionary:
     """Fit the centres by mini-batch K-means.
 
@@ -135,6 +139,8 @@ def fit_dictionary(
         Rows a step.
     min_steps : int > 0
         Steps at least.
+    label : str
+        What the progress bars call it.
 
     Returns
     -------
@@ -146,8 +152,6 @@ def fit_dictionary(
     ArtistTransferError
         If there are no rows, a value is not finite or a parameter is out of its bounds.
     """
-    from sklearn.cluster import MiniBatchKMeans
-
     rows = _checked(rows)
     for name, value in {"max_centres": max_centres, "rows_per_centre": rows_per_centre}.items():
         if value < 1:
@@ -160,21 +164,38 @@ def fit_dictionary(
     if n_distinct < n_centres:
         notes.append(f"{n_distinct} centres instead of {n_centres}: there are no more distinct rows")
         n_centres = n_distinct
-    model = MiniBatchKMeans(
+    passes = max(1, math.ceil(min_steps * min(batch_size, len(rows)) / len(rows)))
+    centres = _k_means(rows, n_centres, passes=passes, batch_size=batch_size, seed=seed, label=f"{label}: k-means")
+    _, distances = _assign(centres, rows, label=f"{label}: distances")
+    for note in notes:
+        warnings.warn(f"Dictionary of {note}.", ArtistTransferWarning, stacklevel=2)
+    return Dictionary(centres, float(distances.mean()), len(rows), tuple(notes))
+
+
+def _k_means(rows: np.ndarray, n_centres: int, *, passes: int, batch_size: int, seed: int, label: str) -> np.ndarray:
+    """Run scikit-learn's mini-batch K-means with a bar over its steps."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    n_steps = passes * len(rows) // min(batch_size, len(rows))
+
+    class Counted(MiniBatchKMeans):
+        def _mini_batch_convergence(self, *args: object, **kwargs: object) -> bool:
+            # What `fit` asks after each step. Should a release no longer ask it, the bar stands still and no more.
+            bar.update(1)
+            return bool(super()._mini_batch_convergence(*args, **kwargs))
+
+    model = Counted(
         n_clusters=n_centres,
         n_init=1,
-        max_iter=max(1, math.ceil(min_steps * min(batch_size, len(rows)) / len(rows))),
+        max_iter=passes,
         batch_size=batch_size,
         max_no_improvement=None,
         compute_labels=False,
         random_state=seed,
     )
-    with threadpool_limits(1, user_api="blas"):  # a product's last bits depend on the number of threads
-        centres = model.fit(rows).cluster_centers_.astype(np.float32)
-    _, distances = _assign(centres, rows)
-    for note in notes:
-        warnings.warn(f"Dictionary of {note}.", ArtistTransferWarning, stacklevel=2)
-    return Dictionary(centres, float(distances.mean()), len(rows), tuple(notes))
+    bar = tqdm(total=n_steps, desc=label, unit="step", leave=False)
+    with bar, threadpool_limits(1, user_api="blas"):  # a product's last bits depend on the number of threads
+        return np.asarray(model.fit(rows).cluster_centers_, dtype=np.float32)
 
 
 def _count_distinct(rows: np.ndarray, enough: int) -> int:
@@ -196,7 +217,7 @@ def _checked(rows: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _assign(centres: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _assign(centres: np.ndarray, rows: np.ndarray, *, label: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest centre and the squared distance to it, in float64, for every row."""
     if rows.ndim != 2 or rows.shape[1] != centres.shape[1]:
         raise ArtistTransferError(f"rows of shape {rows.shape} do not have {centres.shape[1]} features")
@@ -204,7 +225,8 @@ def _assign(centres: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     distances = np.empty(len(rows), dtype=np.float64)
     twice = np.ascontiguousarray(-2.0 * centres.T)  # (feature, word)
     norms = np.einsum("wf,wf->w", centres, centres)
-    with threadpool_limits(1, user_api="blas"):
+    bar = tqdm(total=len(rows), desc=label, unit="row", leave=False, disable=label is None)
+    with bar, threadpool_limits(1, user_api="blas"):
         for start in range(0, len(rows), CHUNK):
             chunk = np.asarray(rows[start : start + CHUNK], dtype=np.float32)
             scores = chunk @ twice  # |c|² - 2xc: the row's own norm does not change which one is least
@@ -213,6 +235,7 @@ def _assign(centres: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
             words[start : start + CHUNK] = nearest
             offsets = chunk.astype(np.float64) - centres[nearest]
             distances[start : start + CHUNK] = np.einsum("rf,rf->r", offsets, offsets)
+            bar.update(len(chunk))
     return words, distances
 
 
@@ -251,7 +274,9 @@ def sample_rows(
     Raises
     ------
     ArtistTransferError
-        If no track has a row or `max_rows` is below 1.
+        If `max_rows` is below 1.
+    NothingToFit
+        If no track has a row.
     """
     if max_rows < 1:
         raise ArtistTransferError(f"max_rows is {max_rows}; it has to be 1 or more")
@@ -267,5 +292,5 @@ def sample_rows(
         if len(rows):
             parts.append(rows.astype(np.float32))
     if not parts:
-        raise ArtistTransferError(f"none of the {len(order)} training tracks has a frame for the dictionary")
+        raise NothingToFit(f"none of the {len(order)} training tracks has a frame for the dictionary")
     return np.concatenate(parts)

@@ -70,7 +70,7 @@ class FactorParams:
 
     groups: int = 40
     passes: int = 20
-    iterations: int = 200
+    iterations: int = 100
     restarts: int = 3
     max_centres: int = 2048
     rows_per_centre: int = 10
@@ -172,6 +172,8 @@ def fit_dictionary_for(
     ------
     ArtistTransferError
         If the feature set is unknown or its source is of another kind.
+    NothingToFit
+        If the tracks have nothing to make words of.
     """
     _check_source(kind, source)
     sizes = {
@@ -233,6 +235,11 @@ def artist_bags_for(
     -------
     ArtistBags
         One row an artist.
+
+    Raises
+    ------
+    NothingToFit
+        If no track has an artist, or no artist has a word.
     """
     _check_source(kind, source)
     divide = kind in DIVIDED if params.divide is None else params.divide
@@ -300,46 +307,6 @@ def factors_for(
     facts = _facts(kind, bags, vocabulary, model, params) | {"fold": fold}
     reading = read_factors(table, track_table, topics=model.topics, words=vocabulary.words)
     return FactorResult(table, facts, reading, model.topics)
-
-
-def make_factors(
-    kind: str,
-    usable_table: pd.DataFrame,
-    split_table: pd.DataFrame,
-    *,
-    fold: int,
-    source: Source,
-    params: FactorParams,
-    cache_root: str | Path | None = None,
-) -> FactorResult:
-    """Make the factors of one feature set and one fold, all stages in one.
-
-    Parameters
-    ----------
-    kind : {'m', 'd', 'e', 's'}
-        The feature set.
-    usable_table, split_table : pd.DataFrame
-        Usable tracks and the side of each.
-    fold : int
-        The fold.
-    source : FrameSource (m, d), DescriptorSource (e) or None (s)
-        Features of the tracks.
-    params : FactorParams
-        Parameters.
-    cache_root : str, Path or None
-        Root of the cache; None keeps nothing.
-
-    Returns
-    -------
-    FactorResult
-        Table, facts and reading.
-    """
-    tracks = fit_tracks(usable_table, split_table, fold=fold, fit_on=params.fit_on)
-    vocabulary = fit_dictionary_for(kind, tracks, source=source, params=params, cache_root=cache_root)
-    bags = artist_bags_for(kind, tracks, vocabulary=vocabulary, source=source, params=params, cache_root=cache_root)
-    return factors_for(
-        kind, bags, vocabulary=vocabulary, params=params, track_table=tracks, fold=fold, cache_root=cache_root
-    )
 
 
 def _check_source(kind: str, source: Source) -> None:

@@ -97,7 +97,7 @@ def fit_groups(
     *,
     groups: int = 40,
     passes: int = 20,
-    iterations: int = 200,
+    iterations: int = 100,
     restarts: int = 3,
     seed: int = 0,
     uniformity_limit: float = 0.95,

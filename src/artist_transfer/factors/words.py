@@ -16,7 +16,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from artist_transfer.artifacts import atomic_path, commit_folder, read_json, write_json
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, NothingToFit
 from artist_transfer.factors.dictionary import (
     Dictionary,
     fit_dictionary,
@@ -132,6 +132,11 @@ def fit_frame_vocabulary(
     -------
     Vocabulary
         With a dictionary.
+
+    Raises
+    ------
+    NothingToFit
+        If none of the tracks has a frame.
     """
     features = frame_features(kind, source, n_mfcc)
     ids = tracks["track_id"].tolist()
@@ -143,7 +148,9 @@ def fit_frame_vocabulary(
             return features(track_id)
 
         rows = sample_rows(ids, rows_of=rows_of, n_rows=n_rows, max_rows=max_rows, seed=seed)
-    dictionary = fit_dictionary(rows, max_centres=max_centres, rows_per_centre=rows_per_centre, seed=seed)
+    dictionary = fit_dictionary(
+        rows, max_centres=max_centres, rows_per_centre=rows_per_centre, seed=seed, label=KINDS[kind]
+    )
     return Vocabulary(kind, dictionary, facts=_dictionary_facts(dictionary, len(ids)))
 
 
@@ -173,16 +180,22 @@ def fit_descriptor_vocabulary(
 
     Raises
     ------
-    ArtistTransferError
-        If none of the tracks has descriptors.
+    NothingToFit
+        If none of the tracks has descriptors, none of those is complete, or all are constant.
     """
     ids = tracks["track_id"].tolist()
     found = read_corpus(source.manifest, folder=source.folder, track_ids=ids)
     if not found.track_ids:
-        raise ArtistTransferError(f"none of the {len(ids)} training tracks has Essentia descriptors")
+        raise NothingToFit(f"none of the {len(ids)} training tracks has Essentia descriptors")
+    if not found.names:
+        raise NothingToFit(
+            f"no Essentia descriptor is complete for all {len(found.track_ids)} training tracks that have any"
+        )
     normaliser = fit_quantiles(found.values)
     rows = normaliser.transform(found.values)
-    dictionary = fit_dictionary(rows, max_centres=max_centres, rows_per_centre=rows_per_centre, seed=seed)
+    dictionary = fit_dictionary(
+        rows, max_centres=max_centres, rows_per_centre=rows_per_centre, seed=seed, label=KINDS["e"]
+    )
     facts = _dictionary_facts(dictionary, len(ids)) | {
         "n_descriptors": len(found.names),
         "n_constant_descriptors": normaliser.n_constant,
@@ -217,14 +230,12 @@ def fit_subgenre_vocabulary(tracks: pd.DataFrame) -> Vocabulary:
 
     Raises
     ------
-    ArtistTransferError
+    NothingToFit
         If no track has a subgenre.
     """
     words = sorted({str(word) for genres in tracks["genres"] for word in genres})
     if not words:
-        raise ArtistTransferError(
-            f"task s needs subgenres, and none of the {len(tracks)} training tracks has one (column 'genres')"
-        )
+        raise NothingToFit(f"none of the {len(tracks)} training tracks has subgenres (column 'genres')")
     facts = {"n_words": len(words), "n_tracks": len(tracks), "notes": []}
     return Vocabulary("s", words=tuple(words), facts=facts)
 
@@ -310,7 +321,8 @@ def _descriptor_words(
             f" {len(vocabulary.descriptors)} of the dictionary; words"
             " can be taken for the tracks that it was fitted on"
         )
-    words = vocabulary.dictionary.assign(vocabulary.normaliser.transform(found.values))
+    rows = vocabulary.normaliser.transform(found.values)
+    words = vocabulary.dictionary.assign(rows, label=f"{KINDS['e']}: words")
     yield from zip(found.track_ids, words[:, None], strict=True)
 
 

@@ -7,7 +7,9 @@ older extractor.)
 
 The extractor is the most expensive step there is, about a second for 30 s of audio. So it runs in worker
 processes that may crash or hang without harm to their neighbours, and what it found is kept in shards, each
-named by the fingerprint of the extractor and of the audio in it.
+named by the fingerprint of the extractor and of the audio in it. What a file did wrong is kept as well; but a
+track that crashed the extractor or took too long may only have met a busy machine, so a later run tries it once more,
+and again whenever it is given more time.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from tqdm.auto import tqdm
 
 from artist_transfer.artifacts import fingerprint, open_folder, read_json
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
-from artist_transfer.features.essentia_shards import Result, write_shard
+from artist_transfer.features.essentia_shards import Failure, Result, mend_shard, unsettled_tracks, write_shard
 from artist_transfer.processes import end_with_parent, light_spawn
 
 if TYPE_CHECKING:
@@ -165,7 +167,8 @@ def extract_corpus(
     shard_size : int > 0
         Tracks a shard: what a killed run may have to do again.
     timeout_s : float > 0
-        Seconds that one file may take.
+        Seconds that one file may take. Tracks that took longer in an earlier run are tried again if they had less time,
+        or only one try.
     extract : callable
         Describes one file; another one is for tests.
 
@@ -187,12 +190,19 @@ def extract_corpus(
     tracks = sorted(zip(*(usable_table[name] for name in ("track_id", "audio_hash", "path")), strict=True))
     shards = [tracks[start : start + shard_size] for start in range(0, len(tracks), shard_size)]
     names = [fingerprint(settings, [track[:2] for track in shard]) for shard in shards]
-    missing = [(n, s) for n, s in zip(names, shards, strict=True) if open_folder(folder / n) is None]
-    if missing:
-        done = len(tracks) - sum(len(shard) for _, shard in missing)
+    to_do, known = [], set()
+    for name, shard in zip(tqdm(names, desc="checking shards", unit="shard", leave=False), shards, strict=True):
+        if open_folder(folder / name) is not None:
+            known.add(name)
+            again = unsettled_tracks(folder / name, timeout_s)
+            shard = [track for track in shard if track[0] in again]
+        if shard:
+            to_do.append((name, shard))
+    if to_do:
+        done = len(tracks) - sum(len(shard) for _, shard in to_do)
         with tqdm(total=len(tracks), initial=done, desc="Essentia", unit="track") as bar:
-            for name, results in _run(missing, corpus_root, n_workers, timeout_s, extract, bar):
-                write_shard(folder / name, results)
+            for name, results in _run(to_do, corpus_root, n_workers, timeout_s, extract, bar):
+                (mend_shard if name in known else write_shard)(folder / name, results)
     return _manifest(folder, names, settings)
 
 
@@ -261,16 +271,19 @@ def _run(
 def _result_of(track_id: str, future: ProcessFuture, timeout_s: float) -> Result:
     from pebble import ProcessExpired
 
-    nothing = np.empty(0, dtype=np.float32)
     try:
         names, values = future.result()
     except FutureTimeoutError:
-        return track_id, [], nothing, f"took longer than {timeout_s:g} s"
+        failure = Failure(f"took longer than {timeout_s:g} s", "timed out", timeout_s)
     except ProcessExpired as error:
-        return track_id, [], nothing, f"the extractor crashed (exit code {error.exitcode})"
+        failure = Failure(f"the extractor crashed (exit code {error.exitcode})", "crashed", timeout_s)
+    except MemoryError:
+        failure = Failure("the extractor ran out of memory", "crashed", timeout_s)
     except Exception as error:  # whatever one file does to the extractor, the other files go on
-        return track_id, [], nothing, str(error) or type(error).__name__
-    return track_id, names, values, None
+        failure = Failure(str(error) or type(error).__name__, "refused", timeout_s)
+    else:
+        return track_id, names, values, None
+    return track_id, [], np.empty(0, dtype=np.float32), failure
 
 
 def _manifest(folder: Path, names: Sequence[str], settings: Mapping[str, object]) -> dict[str, Any]:

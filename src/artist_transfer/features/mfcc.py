@@ -13,8 +13,6 @@ from scipy.fft import dct
 from artist_transfer.errors import ArtistTransferError
 
 N_MFCC = 25
-STATISTICS = ("mean", "std", "min", "max", "median", "skew", "kurtosis")
-DELTA_STATISTICS = ("mean", "std")
 
 
 def mfcc(log_mel: np.ndarray, n: int = N_MFCC) -> np.ndarray:
@@ -102,20 +100,3 @@ def mfcc_statistics(log_mel: np.ndarray, n: int = N_MFCC) -> np.ndarray:
     ]
     delta = np.diff(values, axis=0) if len(values) > 1 else np.zeros((1, n))
     return np.concatenate([*parts, kurtosis, delta.mean(axis=0), delta.std(axis=0)]).astype(np.float32)
-
-
-def mfcc_statistic_names(n: int = N_MFCC) -> list[str]:
-    """Return the names of the elements of `mfcc_statistics`.
-
-    Parameters
-    ----------
-    n : int [>= 1]
-        Number of coefficients.
-
-    Returns
-    -------
-    list of str
-        ``mfcc_00_mean``, …, ``dmfcc_24_std``.
-    """
-    names = [f"mfcc_{i:02d}_{statistic}" for statistic in STATISTICS for i in range(n)]
-    return names + [f"dmfcc_{i:02d}_{statistic}" for statistic in DELTA_STATISTICS for i in range(n)]

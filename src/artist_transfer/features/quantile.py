@@ -8,12 +8,13 @@ would be flattened. Ties get the middle of their ranks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from tqdm.auto import tqdm
 
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, NothingToFit
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class QuantileNormaliser:
         references = np.linspace(0.0, 1.0, len(self.quantiles))
         margin = 0.5 / self.n_rows
         out = np.empty((len(values), self.quantiles.shape[1]), dtype=np.float32)
-        for i, column in enumerate(np.flatnonzero(self.varies)):
+        for i, column in enumerate(_columns(self.varies, "normalise")):
             known = self.quantiles[:, i]
             x = np.asarray(values[:, column], dtype=np.float64)
             # Interpolation takes the last of equal quantiles, and the first when turned round: the mean is the middle.
@@ -101,6 +102,12 @@ class QuantileNormaliser:
         return cls(np.asarray(arrays["quantiles"]), np.asarray(arrays["varies"]), int(arrays["n_rows"]))
 
 
+def _columns(varies: np.ndarray, label: str) -> Iterable[int]:
+    """Go through the columns that vary, with a bar if that takes long."""
+    columns = np.flatnonzero(varies)
+    return tqdm(columns, desc=label, unit="descriptor", leave=False, delay=1.0)
+
+
 def fit_quantiles(values: np.ndarray, *, max_quantiles: int = 1000) -> QuantileNormaliser:
     """Fit the normaliser on training rows.
 
@@ -121,7 +128,9 @@ def fit_quantiles(values: np.ndarray, *, max_quantiles: int = 1000) -> QuantileN
     Raises
     ------
     ArtistTransferError
-        If there are no rows, a value is not finite, or every column is constant.
+        If there are no rows or a value is not finite.
+    NothingToFit
+        If every column is constant.
     """
     values = np.asarray(values)
     if values.ndim != 2 or not len(values):
@@ -130,10 +139,10 @@ def fit_quantiles(values: np.ndarray, *, max_quantiles: int = 1000) -> QuantileN
         raise ArtistTransferError("quantile normalisation needs finite values; drop incomplete descriptors")
     varies = values.max(axis=0) > values.min(axis=0)
     if not varies.any():
-        raise ArtistTransferError(f"all {varies.size} descriptors are the same for all {len(values)} rows")
+        raise NothingToFit(f"all {varies.size} descriptors are constant over the {len(values)} training rows")
     places = np.linspace(0.0, 1.0, max(2, min(max_quantiles, len(values))))
     quantiles = np.empty((len(places), int(varies.sum())))
-    for i, column in enumerate(np.flatnonzero(varies)):
+    for i, column in enumerate(_columns(varies, "quantiles")):
         quantiles[:, i] = np.quantile(values[:, column].astype(np.float64), places)
     # Interpolation between equal values can differ in the last bit, and the order has to hold.
     return QuantileNormaliser(np.maximum.accumulate(quantiles, axis=0), varies, len(values))

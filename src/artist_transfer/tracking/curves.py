@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ("epoch", "task", "fold", "net")
+BASELINE = "baseline "
+"""How the name of a net begins that the run's own nets are compared with."""
 
 
 def curves(history: pd.DataFrame) -> list[tuple[str, float, int]]:
@@ -22,8 +24,9 @@ def curves(history: pd.DataFrame) -> list[tuple[str, float, int]]:
     Returns
     -------
     list of (str, float, int)
-        ``train.<task>.<column>``, value, epoch. Fold k > 0 is ``fold<k>.train.…``. Where two nets learned the same
-        task in the same fold the net's name comes first. Missing values are left out.
+        ``train.<task>.<column>``, value, epoch; of the net "baseline x" ``baseline.x.train.<task>.<column>``.
+        Fold k > 0 is ``fold<k>.train.…``. Where two of the run's own nets learned the same task in the same fold the
+        net's name comes first. Missing values are left out.
     """
     import pandas as pd
 
@@ -50,13 +53,20 @@ def _prefixes(history: pd.DataFrame) -> list[str]:
     nets = history["net"].tolist() if "net" in history else [None] * rows
     learned: dict[tuple[object, object], set[object]] = {}
     for fold, task, net in zip(folds, tasks, nets, strict=True):
-        learned.setdefault((fold, task), set()).add(net)
+        if not _is_baseline(net):
+            learned.setdefault((fold, task), set()).add(net)
     prefixes = []
     for fold, task, net in zip(folds, tasks, nets, strict=True):
         parts = ["train"] if task is None else ["train", str(task)]
-        if len(learned[fold, task]) > 1:
+        if _is_baseline(net):
+            parts[:0] = ["baseline", str(net).removeprefix(BASELINE)]
+        elif len(learned[fold, task]) > 1:
             parts.insert(0, str(net))
         if fold:
             parts.insert(0, f"fold{fold}")
         prefixes.append(".".join(parts))
     return prefixes
+
+
+def _is_baseline(net: object) -> bool:
+    return isinstance(net, str) and net.startswith(BASELINE)

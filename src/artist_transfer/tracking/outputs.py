@@ -4,10 +4,11 @@
 the last part of the name ends in                               it is logged as
 ==============================================================  =======================================================
 ``metrics``                                                     metrics, by the names in it; words in it as tags
-``history``                                                     metrics by epoch: ``train.<task>.loss``
+``history``                                                     metrics by epoch: ``train.<task>.loss``, of baselines
+                                                                ``baseline.<name>.train.<task>.loss``
 ``plot``                                                        a page that MLflow shows
 all of these, and ``table``, ``manifest``, ``weights``,         the file that the catalogue saved; what the catalogue
-``report``, ``facts``, ``html``                                 keeps in memory is written as JSON, Parquet or text
+``report``, ``facts``, ``html``, ``csv``                        keeps in memory is written as JSON, Parquet or text
 ``weights``                                                     and the folders with safetensors that it names
 anything else                                                   its name, type and file in ``outputs.json``
 ==============================================================  =======================================================
@@ -30,7 +31,7 @@ from artist_transfer.tracking.curves import curves
 from artist_transfer.tracking.flatten import flat_metrics
 from artist_transfer.tracking.operations import Operation
 
-ENDINGS = ("metrics", "history", "table", "plot", "manifest", "weights", "report", "facts", "html")
+ENDINGS = ("metrics", "history", "table", "plot", "manifest", "weights", "report", "facts", "html", "csv")
 LIMIT_BYTES = 50 * 2**20
 
 
@@ -144,7 +145,7 @@ class OutputRule:
     def _file(self, found: Findings, name: str, path: Path, folder: str) -> None:
         if path.is_dir():
             for inner in sorted(path.iterdir()):
-                if inner.is_file():
+                if inner.is_file() and not inner.name.startswith("."):
                     self._file(found, name, inner, f"{folder}/{path.name}")
         elif not path.is_file():
             found.left_out.append(f"{name}: {self._relative(path)} is not there")

@@ -30,6 +30,7 @@ ENVIRONMENT = {
 IMPORT_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
     ("Add type hints to the `predict` method", UserWarning),  # kedro-mlflow defines an MLflow model
 )
+_said: set[str] = set()  # own warnings of this run
 LOGGERS = ("alembic", "mlflow.store.db.utils", "kedro_mlflow")
 
 
@@ -54,7 +55,8 @@ def silence_mlflow() -> None:
 
 def show_own_warnings() -> None:
     """Show each ArtistTransferWarning once; call it when a run begins."""
-    warnings.filterwarnings("once", category=ArtistTransferWarning)
+    warnings.filterwarnings("always", category=ArtistTransferWarning)  # Python counts anew when a filter changes
+    _said.clear()
     _install()
 
 
@@ -82,6 +84,9 @@ class _Show:
         line: str | None = None,
     ) -> None:
         if issubclass(category, ArtistTransferWarning):
+            if str(message) in _said:
+                return
+            _said.add(str(message))
             from tqdm import tqdm
 
             tqdm.write(f"warning: {message}", file=file or sys.stderr)  # keeps a progress bar whole

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.processes import cpu_count
 
 GIB = 1 << 30
 DEVICES = ("auto", "cpu", "cuda")
@@ -111,6 +112,24 @@ def surroundings(device: torch.device, *, seed: int, threads: int | None) -> Ite
         finally:
             torch.set_num_threads(threads_before)
             torch.backends.cudnn.benchmark = benchmark_before
+
+
+def pin_threads(threads: int | None) -> int:
+    """Fix the number of torch's threads on the CPU: the last bits of a result depend on it.
+
+    Parameters
+    ----------
+    threads : int >= 1 or None
+        None is as many as this process has cores.
+
+    Returns
+    -------
+    int
+        The number.
+    """
+    number = threads or cpu_count()
+    torch.set_num_threads(number)
+    return number
 
 
 @contextmanager

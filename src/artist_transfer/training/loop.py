@@ -370,7 +370,7 @@ def train_cached(
     Interrupted, ArtistTransferError
         As `train` does.
     """
-    key = fingerprint("net", config, params.identity(), source_key, targets.identity())
+    key = fingerprint("net", config, params.identity(), source_key, targets.identity(), device.type)
     folder = Path(cache_root) / "nets" / key
     with stop_on_sigterm() as sigterm, only_one(folder, stop=stop or sigterm):
         details = open_folder(folder)
@@ -387,6 +387,8 @@ def train_cached(
         details = {
             "config": {**asdict(config), "outputs": dict(config.outputs)},
             "training": params.identity(),
+            "device": device.type,
+            "threads": params.threads,
             "source": source_key,
             "steps": result.steps,
             "tracks": {task: len(target.rows) for task, target in targets.items()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +30,8 @@ class Surroundings:
     training: TrainingBlock
     device: torch.device
     seed: int
+    threads: int
     cache_root: Path
-
-    @property
-    def threads(self) -> int:
-        """Threads of torch: their number changes the last bits, so it is fixed and written down."""
-        return self.training.threads or os.cpu_count() or 1
 
 
 def tracks_of(usable_table: pd.DataFrame, split_table: pd.DataFrame, *, fold: int, side: str) -> pd.DataFrame:

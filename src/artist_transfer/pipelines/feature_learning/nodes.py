@@ -33,6 +33,7 @@ def learn_features(
     embeddings: str | None,
     training: TrainingBlock,
     device: str,
+    threads: int | None,
     seed: int,
     cache_root: str,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -56,6 +57,8 @@ def learn_features(
         How.
     device : str
         auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
     seed : int
         Of weights, batches and dropout.
     cache_root : str
@@ -75,7 +78,7 @@ def learn_features(
     """
     if embeddings is not None:
         return {"folds": {}, "skipped": f"embeddings={embeddings} are evaluated instead"}, _history([])
-    around = _surroundings(usable_table, mel_manifest, training, device, seed, cache_root)
+    around = _surroundings(usable_table, mel_manifest, training, device, threads, seed, cache_root)
     factor_tables = {"s": subgenres, "e": essentia, "d": dmfcc, "m": mfcc}
     wanted = normalised_tasks(tasks)
     folds: dict[str, Any] = {}
@@ -111,6 +114,7 @@ def learn_genre_baseline(
     mel_manifest: dict[str, Any],
     training: TrainingBlock,
     device: str,
+    threads: int | None,
     seed: int,
     cache_root: str,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -126,6 +130,8 @@ def learn_genre_baseline(
         The same as for the other nets.
     device : str
         auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
     seed : int
         The same as for the other nets.
     cache_root : str
@@ -138,7 +144,7 @@ def learn_genre_baseline(
     genre_net_history : pd.DataFrame
         Mean loss by fold and epoch.
     """
-    around = _surroundings(usable_table, mel_manifest, training, device, seed, cache_root)
+    around = _surroundings(usable_table, mel_manifest, training, device, threads, seed, cache_root)
     folds: dict[str, Any] = {}
     rows: list[pd.DataFrame] = []
     for fold in sorted(split_table["fold"].unique()):
@@ -158,11 +164,12 @@ def _surroundings(
     mel_manifest: dict[str, Any],
     training: TrainingBlock,
     device: str,
+    threads: int | None,
     seed: int,
     cache_root: str,
 ) -> learning.Surroundings:
     from artist_transfer.audio.store import MelStore
-    from artist_transfer.training.devices import resolve_device
+    from artist_transfer.training.devices import pin_threads, resolve_device
 
     return learning.Surroundings(
         store=MelStore(mel_manifest, usable_table),
@@ -170,6 +177,7 @@ def _surroundings(
         training=training,
         device=resolve_device(device),
         seed=seed,
+        threads=pin_threads(threads),
         cache_root=Path(cache_root),
     )
 

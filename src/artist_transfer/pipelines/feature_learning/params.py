@@ -34,7 +34,6 @@ class TrainingBlock(Block):
     precision: Literal["float32", "bfloat16"] = "float32"
     width: float = Field(1.0, gt=0, le=8)
     checkpoint_every_s: float = Field(60.0, gt=0)
-    threads: int | None = Field(None, ge=1, description="threads of torch on a CPU; null: all cores")
 
 
 def normalised_tasks(tasks: str) -> str:

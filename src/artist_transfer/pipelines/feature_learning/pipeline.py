@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from artist_transfer.pipelines.feature_learning import nodes
 
-TRAINING = ["params:training", "params:device", "params:seed", "params:cache_root"]
+TRAINING = ["params:training", "params:device", "params:threads", "params:seed", "params:cache_root"]
 
 
 def create_pipeline(**kwargs: object) -> Pipeline:

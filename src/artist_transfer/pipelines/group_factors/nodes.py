@@ -7,15 +7,16 @@ lies in the cache, and is made again if it is not whole.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from artist_transfer.errors import NothingToFit
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
+from artist_transfer.processes import cpu_count
 
 if TYPE_CHECKING:
     from artist_transfer.factors.group_factors import FactorParams
@@ -68,7 +69,7 @@ def extract_essentia(
         usable_table,
         corpus_root=corpus_facts["root"],
         folder=_essentia_folder(cache_root),
-        n_workers=workers or os.cpu_count() or 1,
+        n_workers=workers or cpu_count(),
         shard_size=factors.essentia.shard_size,
         timeout_s=factors.essentia.time_limit_s,
     )
@@ -133,7 +134,7 @@ class FeatureSet:
         if reason:
             return {"skipped": reason, "folds": {}}
         work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
-        return {"skipped": None, "folds": {str(fold): work.vocabulary(tracks).facts for fold, tracks in work.folds()}}
+        return work.by_fold({}, lambda _, tracks: work.vocabulary(tracks).facts)
 
     def count_words(
         self,
@@ -173,16 +174,17 @@ class FeatureSet:
         if dictionary_manifest["skipped"]:
             return dictionary_manifest
         work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
-        folds = {}
-        for fold, tracks in work.folds():
+
+        def count(_: int, tracks: pd.DataFrame) -> dict[str, Any]:
             bags = work.bags(tracks)
-            folds[str(fold)] = {
+            return {
                 "n_artists": len(bags.artist_ids),
                 "n_words": int(bags.counts.shape[1]),
                 "mass": round(float(bags.counts.sum()), 6),
                 "artists_left_out": list(bags.left_out),
             }
-        return {"skipped": None, "folds": folds}
+
+        return work.by_fold(dictionary_manifest["folds"], count)
 
     def find_groups(
         self,
@@ -224,17 +226,20 @@ class FeatureSet:
             Sizes, notes and who was left out.
         """
         if bag_manifest["skipped"]:
-            empty = pd.DataFrame({"fold": pd.Series(dtype=int), "artist_id": pd.Series(dtype=str)})
-            return empty, pd.DataFrame({"fold": pd.Series(dtype=int), "factor": pd.Series(dtype=str)}), bag_manifest
+            return *_nothing(), bag_manifest
         work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
-        results = [work.groups(fold, tracks) for fold, tracks in work.folds()]
-        table = pd.concat([result.table for result in results], ignore_index=True)
-        reading = pd.concat([result.reading.assign(fold=result.facts["fold"]) for result in results], ignore_index=True)
-        return (
-            table,
-            reading,
-            {"skipped": None, "folds": {str(result.facts["fold"]): result.facts for result in results}},
-        )
+        results = {}
+
+        def find(fold: int, tracks: pd.DataFrame) -> dict[str, Any]:
+            results[fold] = work.groups(fold, tracks)
+            return dict(results[fold].facts)
+
+        facts = work.by_fold(bag_manifest["folds"], find)
+        if not results:
+            return *_nothing(), facts
+        table = pd.concat([result.table for result in results.values()], ignore_index=True)
+        reading = pd.concat([result.reading.assign(fold=fold) for fold, result in results.items()], ignore_index=True)
+        return table, reading, facts
 
     def _work(
         self,
@@ -261,6 +266,21 @@ class _Work:
     source: Source
     params: FactorParams
     cache_root: Path
+
+    def by_fold(self, before: dict[str, Any], make: Callable[[int, pd.DataFrame], dict[str, Any]]) -> dict[str, Any]:
+        """Make something of every fold; one with nothing to fit on says why and is passed over from then on."""
+        folds: dict[str, Any] = {}
+        for fold, tracks in self.folds():
+            if before.get(str(fold), {}).get("skipped"):
+                folds[str(fold)] = before[str(fold)]
+                continue
+            try:
+                folds[str(fold)] = make(fold, tracks)
+            except NothingToFit as error:
+                log.warning("Task %s is left out of fold %d: %s", self.kind, fold, error)
+                folds[str(fold)] = {"skipped": str(error)}
+        reasons = [facts.get("skipped") for facts in folds.values()]
+        return {"skipped": reasons[0] if all(reasons) else None, "folds": folds}
 
     def folds(self) -> Iterator[tuple[int, pd.DataFrame]]:
         from artist_transfer.factors.group_factors import fit_tracks
@@ -297,6 +317,11 @@ class _Work:
             fold=fold,
             cache_root=self.cache_root,
         )
+
+
+def _nothing() -> tuple[pd.DataFrame, pd.DataFrame]:
+    factors = pd.DataFrame({"fold": pd.Series(dtype=int), "artist_id": pd.Series(dtype=str)})
+    return factors, pd.DataFrame({"fold": pd.Series(dtype=int), "factor": pd.Series(dtype=str)})
 
 
 def _not_wanted(kind: str, tasks: str, embeddings: str | None) -> str | None:

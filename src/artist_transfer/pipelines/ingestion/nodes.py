@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pandas as pd
 
 from artist_transfer.artifacts import fingerprint
 from artist_transfer.pipelines.ingestion.params import IngestionBlock
+from artist_transfer.pipelines.splitting.nodes import balanced_params
+from artist_transfer.pipelines.splitting.params import SplittingBlock
 
 log = logging.getLogger(__name__)
 
@@ -17,9 +20,19 @@ SYNTHETIC_FOLDER = Path("data/01_raw/synthetic")
 
 
 def read_corpus(
-    corpus: str, corpus_root: str | None, ingestion: IngestionBlock, workers: int | None
+    corpus: str,
+    corpus_root: str | None,
+    ingestion: IngestionBlock,
+    workers: int | None,
+    split: str,
+    splitting: SplittingBlock,
+    folds: int,
+    embeddings: str | None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read the corpus that the parameters name; the embedded one is written first.
+
+    What the rest of the job needs of the table is tried here, before hours of decoding: that it is large enough for
+    the split, and that somebody else's features are of its tracks.
 
     Parameters
     ----------
@@ -31,6 +44,14 @@ def read_corpus(
         What each kind of corpus needs to know.
     workers : int or None
         Processes that write the embedded corpus; None for all cores.
+    split : str
+        Kind of the split.
+    splitting : SplittingBlock
+        Its shares.
+    folds : int
+        Its folds.
+    embeddings : str or None
+        File with somebody else's features.
 
     Returns
     -------
@@ -38,6 +59,11 @@ def read_corpus(
         One row a clip.
     corpus_facts : dict
         ``corpus``, ``root`` and the reader's ``notes``.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the corpus cannot be read, or cannot carry the job.
     """
     from artist_transfer.corpora.fma import read_fma
     from artist_transfer.corpora.folder import read_folder
@@ -53,6 +79,9 @@ def read_corpus(
     else:
         table, notes = read_folder(root, extensions=ingestion.folder.extensions)
     log.info("Corpus %s in %s: %s", corpus, root, ", ".join(f"{count} {what}" for what, count in notes.items()))
+    try_split(table, split, splitting, folds)
+    if embeddings is not None:
+        try_embeddings(table, embeddings)
     return table, {"corpus": corpus, "root": root.as_posix(), "notes": notes}
 
 
@@ -75,3 +104,58 @@ def write_synthetic(ingestion: IngestionBlock, workers: int | None) -> Path:
 
     params = SyntheticParams(**ingestion.synthetic.model_dump())
     return generate(SYNTHETIC_FOLDER / fingerprint(params), params, n_workers=workers)
+
+
+def try_split(track_table: pd.DataFrame, split: str, splitting: SplittingBlock, folds: int) -> None:
+    """Make the split as if every file were usable: one that fails now cannot succeed later.
+
+    Parameters
+    ----------
+    track_table : pd.DataFrame
+        All tracks.
+    split : str
+        Kind of the split.
+    splitting : SplittingBlock
+        Its shares.
+    folds : int
+        Its folds.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the corpus is too small for the split.
+    """
+    from artist_transfer.corpora.splits import make_split
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the real split says what there is to say
+        make_split(
+            track_table.assign(audio_hash=track_table["track_id"]),
+            kind=split,
+            seed=0,
+            test_share=splitting.test_share,
+            folds=folds,
+            balanced=balanced_params(splitting.balanced),
+        )
+
+
+def try_embeddings(track_table: pd.DataFrame, path: str) -> None:
+    """Read somebody else's features once, to find out whether they are of these tracks.
+
+    Parameters
+    ----------
+    track_table : pd.DataFrame
+        All tracks.
+    path : str
+        The file.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the file is not what it should be.
+    """
+    from artist_transfer.evaluation.embeddings_file import read_embeddings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # missing tracks are told when the features are used
+        read_embeddings(path, track_ids=track_table["track_id"].tolist())

@@ -39,7 +39,7 @@ class TableBlock(Block):
 class FolderBlock(Block):
     """Which files of a folder are music."""
 
-    extensions: tuple[str, ...] = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".wav", ".aif", ".aiff", ".m4a")
+    extensions: tuple[str, ...] = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".wav", ".aif", ".aiff", ".m4a", ".wma")
 
 
 class IngestionBlock(Block):

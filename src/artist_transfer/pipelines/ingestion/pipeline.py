@@ -22,7 +22,16 @@ def create_pipeline(**kwargs: object) -> Pipeline:
         nodes=[
             Node(
                 nodes.read_corpus,
-                inputs=["params:corpus", "params:corpus_root", "params:ingestion", "params:workers"],
+                inputs=[
+                    "params:corpus",
+                    "params:corpus_root",
+                    "params:ingestion",
+                    "params:workers",
+                    "params:split",
+                    "params:splitting",
+                    "params:folds",
+                    "params:embeddings",
+                ],
                 outputs=["track_table", "corpus_facts"],
                 name="read_corpus",
             )

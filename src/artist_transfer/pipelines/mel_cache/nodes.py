@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.processes import cpu_count
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def cache_mel(
         probe=ProbeParams(**mel.probe.model_dump()),
         folder=Path(cache_root) / "mel",
         shard_size=mel.shard_size,
-        n_workers=workers or os.cpu_count() or 1,
+        n_workers=workers or cpu_count(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.ingestion.params import IngestionBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.processes import cpu_count
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def predict_audio(
     model_weights: dict[str, Any],
     mel: MelBlock,
     device: str,
+    threads: int | None,
     workers: int | None,
     cache_root: str,
 ) -> pd.DataFrame:
@@ -67,6 +68,8 @@ def predict_audio(
         What counts as usable audio.
     device : str
         auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
     workers : int or None
         Processes that decode.
     cache_root : str
@@ -81,7 +84,7 @@ def predict_audio(
     Raises
     ------
     ArtistTransferError
-        If no file can be used, or the last run trained no genre model.
+        If no file can be used, or no run has trained a genre model.
     """
     from artist_transfer.audio.cache import cache_mel
     from artist_transfer.audio.mel import FrontEnd
@@ -91,12 +94,12 @@ def predict_audio(
     from artist_transfer.evaluation.probe import Probe, predict_tracks
     from artist_transfer.evaluation.segments import segment_features
     from artist_transfer.pipelines.transfer_evaluation.features import load_nets
-    from artist_transfer.training.devices import resolve_device
+    from artist_transfer.training.devices import pin_threads, resolve_device
 
     if not model_weights:
         raise ArtistTransferError(
-            "the last run trained no genre model: its corpus had no genres, or it evaluated somebody else's "
-            "embeddings. Run `kedro run --pipeline=agf_multitask` on a corpus with genres first."
+            "no run has trained a genre model yet: the corpora so far had no genres, or somebody else's embeddings "
+            "were evaluated. Run `kedro run --pipeline=agf_multitask` on a corpus with genres first."
         )
     manifest, probe_table = cache_mel(
         audio_track_table,
@@ -105,7 +108,7 @@ def predict_audio(
         probe=ProbeParams(**mel.probe.model_dump()),
         folder=Path(cache_root) / "mel",
         shard_size=mel.shard_size,
-        n_workers=workers or os.cpu_count() or 1,
+        n_workers=workers or cpu_count(),
     )
     usable, quarantine, _ = screen(audio_track_table, probe_table)
     for row in quarantine.itertuples():
@@ -114,6 +117,7 @@ def predict_audio(
         reasons = "; ".join(f"{row.path}: {row.reason}" for row in quarantine.head(5).itertuples())
         raise ArtistTransferError(f"audio: none of {len(audio_track_table)} file(s) can be used ({reasons})")
     torch_device = resolve_device(device)
+    pin_threads(threads)
     ids = usable["track_id"].tolist()
     nets = load_nets(model_weights["nets"], torch_device)
     store = MelStore(manifest, usable)

@@ -34,6 +34,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                     "model_weights",
                     "params:mel",
                     "params:device",
+                    "params:threads",
                     "params:workers",
                     "params:cache_root",
                 ],

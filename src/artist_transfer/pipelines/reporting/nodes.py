@@ -186,11 +186,16 @@ def write_report(
 
 
 def _facts_of_fold(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of the first fold; their remarks are those of all folds."""
-    folds = facts["folds"]
+    """Return the facts of the first fold that has factors; their remarks are those of all folds."""
+    folds = {fold: found for fold, found in facts["folds"].items() if not found.get("skipped")}
     first = dict(folds[min(folds, key=int)])
     dictionary = first.pop("dictionary", {})
     notes = dict.fromkeys(note for fold in folds.values() for note in fold["notes"])
+    notes |= {
+        f"Left out of fold {fold}: {found['skipped']}": None
+        for fold, found in facts["folds"].items()
+        if found.get("skipped")
+    }
     return first | {"dictionary_rows": dictionary.get("n_rows"), "notes": list(notes)}
 
 

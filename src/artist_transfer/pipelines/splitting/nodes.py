@@ -48,7 +48,7 @@ def split_tracks(
         seed=seed,
         test_share=splitting.test_share,
         folds=folds,
-        balanced=_balanced(splitting.balanced),
+        balanced=balanced_params(splitting.balanced),
     )
     sizes = {
         f"fold {fold}": {str(side): int(count) for side, count in rows["side"].value_counts().sort_index().items()}
@@ -73,14 +73,26 @@ def report_leakage(usable_table: pd.DataFrame, split_table: pd.DataFrame) -> pd.
     Returns
     -------
     pd.DataFrame
-        One row a fold, side and kind of thing shared.
+        One row a fold and kind of thing shared, a column a side.
     """
     from artist_transfer.corpora.leakage import leakage_report
 
     return leakage_report(usable_table, split_table)
 
 
-def _balanced(block: BalancedBlock) -> BalancedParams:
+def balanced_params(block: BalancedBlock) -> BalancedParams:
+    """Turn the block of parameters into what the library takes.
+
+    Parameters
+    ----------
+    block : BalancedBlock
+        Artists, songs and their division.
+
+    Returns
+    -------
+    BalancedParams
+        The same.
+    """
     from artist_transfer.corpora.splits import BalancedParams
 
     train, validation, test = block.division or (None, None, None)

@@ -56,6 +56,7 @@ def predict_genres(
     embeddings: str | None,
     transfer: TransferBlock,
     device: str,
+    threads: int | None,
     seed: int,
     cache_root: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
@@ -77,6 +78,8 @@ def predict_genres(
         Segments and probe.
     device : str
         auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
     seed : int
         Of the probe.
     cache_root : str
@@ -91,7 +94,7 @@ def predict_genres(
     model_weights : dict
         The nets and the probe of the first fold, for new audio.
     """
-    source = _source(usable_table, mel_manifest, transfer, device, cache_root)
+    source = _source(usable_table, mel_manifest, transfer, device, threads, cache_root)
     vectors: pd.DataFrame | None = None
     model: dict[str, Any] = {}
     tables: list[pd.DataFrame] = []
@@ -118,6 +121,7 @@ def predict_baselines(
     evaluation_facts: dict[str, Any],
     transfer: TransferBlock,
     device: str,
+    threads: int | None,
     seed: int,
     cache_root: str,
 ) -> pd.DataFrame:
@@ -137,6 +141,8 @@ def predict_baselines(
         Segments and probe, the same as for the transferred features.
     device : str
         auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
     seed : int
         Of the probe.
     cache_root : str
@@ -152,7 +158,7 @@ def predict_baselines(
 
     if evaluation_facts["skipped"]:
         return _pooled([]).assign(system=pd.Series(dtype=str))
-    source = _source(usable_table, mel_manifest, transfer, device, cache_root)
+    source = _source(usable_table, mel_manifest, transfer, device, threads, cache_root)
     statistics = _mfcc_statistics(source)
     genres, artists = _truth(usable_table)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in BASELINES}
@@ -243,12 +249,15 @@ def map_artists(track_vector_table: pd.DataFrame, usable_table: pd.DataFrame, se
     Returns
     -------
     pd.DataFrame
-        One row an artist.
+        One row an artist; empty where no artist is known.
     """
     import numpy as np
 
-    from artist_transfer.evaluation.artist_map import artist_map
+    from artist_transfer.evaluation.artist_map import COLUMNS, artist_map
     from artist_transfer.evaluation.segments import SegmentFeatures
+
+    if not usable_table["artist_id"].notna().any():
+        return pd.DataFrame(columns=COLUMNS)
 
     ids = tuple(track_vector_table["track_id"])
     vectors = np.stack(track_vector_table["vector"].to_numpy()).astype(np.float32)
@@ -257,11 +266,17 @@ def map_artists(track_vector_table: pd.DataFrame, usable_table: pd.DataFrame, se
 
 
 def _source(
-    usable_table: pd.DataFrame, mel_manifest: dict[str, Any], transfer: TransferBlock, device: str, cache_root: str
+    usable_table: pd.DataFrame,
+    mel_manifest: dict[str, Any],
+    transfer: TransferBlock,
+    device: str,
+    threads: int | None,
+    cache_root: str,
 ) -> FeatureSource:
     from artist_transfer.audio.store import MelStore
-    from artist_transfer.training.devices import resolve_device
+    from artist_transfer.training.devices import pin_threads, resolve_device
 
+    pin_threads(threads)
     store = MelStore(mel_manifest, usable_table)
     return FeatureSource(
         usable_table, store, mel_manifest["front_end"], transfer.hop, resolve_device(device), Path(cache_root)

@@ -5,7 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from artist_transfer.pipelines.transfer_evaluation import nodes
 
 TRACKS = ["usable_table", "split_table", "mel_manifest", "evaluation_facts"]
-PROBE = ["params:transfer", "params:device", "params:seed", "params:cache_root"]
+PROBE = ["params:transfer", "params:device", "params:threads", "params:seed", "params:cache_root"]
 
 
 def create_pipeline(**kwargs: object) -> Pipeline:

@@ -1,0 +1,102 @@
+"""Errors of `kedro run` are lines for people, not tracebacks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from kedro.io import DataCatalog, DatasetError
+from tests.pipelines.conftest import Project, environment
+
+from artist_transfer.cli import _with_plain_errors, run
+from artist_transfer.datasets import CsvDataset, JsonDataset, PlotDataset, TableDataset, TextDataset
+from artist_transfer.errors import ArtistTransferError
+from artist_transfer.parameters import check_parameters
+
+
+def invoke(callback: Callable[..., Any], *arguments: str) -> Result:
+    """Run the command with Kedro's options and with something else than Kedro behind them."""
+    return CliRunner().invoke(click.Command("run", params=run.params, callback=_with_plain_errors(callback)), arguments)
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def callback(**kwargs: Any) -> None:
+        raise error
+
+    return callback
+
+
+@pytest.mark.parametrize("kind", [CsvDataset, JsonDataset, PlotDataset, TableDataset, TextDataset])
+def test_an_input_that_is_not_there_is_one_line_with_what_to_run(
+    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = DataCatalog({"training_history": kind(str(tmp_path / "data/a b: c.x"))})
+    done = invoke(lambda **kwargs: catalog.load("training_history"), "--pipeline=reporting")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "Error: training_history: data/a b: c.x is not there yet: run `kedro run --pipeline=agf_multitask` first\n"
+    )
+
+
+def test_a_file_elsewhere_is_named_in_full(tmp_path: Path) -> None:
+    catalog = DataCatalog({"x_facts": JsonDataset(str(tmp_path / "x.json"))})
+    done = invoke(lambda **kwargs: catalog.load("x_facts"))
+    assert f"x_facts: {tmp_path / 'x.json'} is not there yet" in done.stderr
+
+
+@pytest.mark.parametrize("error", [DatasetError("x_table: the disk is full"), KeyError("x")])
+def test_any_other_error_keeps_its_traceback(error: Exception) -> None:
+    assert invoke(raising(error)).exception is error
+
+
+def test_the_projects_own_errors_are_one_line() -> None:
+    done = invoke(raising(ArtistTransferError("seed=-1: must be 0 or more")))
+    assert (done.exit_code, done.stderr) == (1, "Error: seed=-1: must be 0 or more\n")
+
+
+def test_an_unknown_pipeline_is_refused_before_kedro_is_called() -> None:
+    done = invoke(raising(AssertionError("was called")), "--pipeline=reportin")
+    assert done.exit_code == 1
+    assert "Did you mean reporting?" in done.stderr
+
+
+def test_a_good_command_reaches_kedro_with_its_options() -> None:
+    seen: dict[str, Any] = {}
+    assert invoke(seen.update, "--pipeline=reporting", "--params=seed=3").exit_code == 0
+    assert (seen["pipeline"], seen["params"]) == ("reporting", {"seed": 3})
+
+
+def test_a_file_whose_name_is_a_number_is_told_how_to_be_written() -> None:
+    def check(*, params: dict[str, Any], **kwargs: Any) -> None:
+        check_parameters({"corpus": "synthetic", **params})
+
+    for key in ("audio", "corpus_root", "embeddings", "cache_root"):
+        done = invoke(check, f"--params={key}=000002")
+        assert done.exit_code == 1
+        assert f"{key}=2: input should be a valid string (Kedro reads bare numbers as numbers" in done.stderr
+        assert "./000002" in done.stderr
+        assert invoke(check, f"--params={key}=./000002").exit_code == 0
+    done = invoke(check, "--params=mlflow_run_id=12")
+    assert "Kedro reads bare numbers as numbers" in done.stderr
+    assert "./000002" not in done.stderr  # a run is no file
+    assert "bare numbers" not in invoke(check, "--params=audio=true").stderr
+    assert "bare numbers" not in invoke(check, "--params=seed=x").stderr
+
+
+@pytest.mark.slow
+def test_a_report_on_a_fresh_clone_is_refused_in_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kedro", "run", "--pipeline=reporting", "--params=tracking=false"]
+    folder = Project.copy(tmp_path / "project").path
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 1
+    assert "is not there yet: run `kedro run --pipeline=agf_multitask` first" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -1,0 +1,105 @@
+"""What a run prints at its end."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
+
+from artist_transfer.datasets import CsvDataset, JsonDataset, TextDataset
+from artist_transfer.summary import SummaryHooks
+
+KINDS = {"metrics": JsonDataset, "facts": JsonDataset, "csv": CsvDataset, "report": TextDataset}
+
+
+@pytest.fixture
+def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Save outputs as a run does, and give what is printed of them."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def print_of(**outputs: Any) -> str:
+        catalog = DataCatalog({name: KINDS[name.split("_")[-1]](str(tmp_path / name)) for name in outputs})
+        for name, data in outputs.items():
+            catalog.save(name, data)
+        pipeline = Pipeline([Node(lambda: None, None, name, name=name) for name in outputs])
+        SummaryHooks().after_pipeline_run({}, pipeline, catalog)
+        return capsys.readouterr().out
+
+    return print_of
+
+
+def scores(*names: str) -> dict[str, float]:
+    return {
+        key: value
+        for number, name in enumerate(names)
+        for key, value in {name: number + 0.5, f"{name}_low": number + 0.25, f"{name}_high": number + 0.75}.items()
+    }
+
+
+def test_transfer_comes_first_and_then_the_baselines(summary: Any) -> None:
+    names = ["baseline.stn_g", "difference.stn_g", "baseline.prior", "transfer"]
+    said = summary(transfer_metrics=scores(*(f"{name}.log_loss" for name in names)))
+    assert said.index("transfer") < said.index("baseline.prior") < said.index("baseline.stn_g")
+    assert "difference" not in said
+    assert "log loss" in said
+    assert "3.500 [3.250, 3.750]" in said
+
+
+@pytest.mark.parametrize(
+    ("facts", "title"),
+    [
+        ({"level": 0.95}, "Scores with their 95 % intervals"),
+        ({"level": 0.9}, "Scores with their 90 % intervals"),
+        ({"level": 0.975}, "Scores with their 97.5 % intervals"),
+        ({"skipped": "no genres"}, "Scores with their intervals"),
+        (None, "Scores with their intervals"),
+    ],
+)
+def test_the_level_is_the_one_that_was_asked_for(summary: Any, facts: dict[str, Any] | None, title: str) -> None:
+    known = {} if facts is None else {"interval_facts": facts}
+    assert title in summary(transfer_metrics=scores("transfer.log_loss"), **known)
+
+
+def test_a_bound_without_value_is_a_dash(summary: Any) -> None:
+    metrics = scores("transfer.log_loss") | {"transfer.log_loss_low": math.nan, "transfer.log_loss_high": math.nan}
+    said = summary(transfer_metrics=metrics)
+    assert "0.500 [–, –]" in said
+    assert "nan" not in said
+
+
+def test_a_score_that_only_one_system_has_is_empty_for_the_other(summary: Any) -> None:
+    said = summary(transfer_metrics=scores("transfer.log_loss", "baseline.prior.accuracy"))
+    (row,) = [line for line in said.splitlines() if "transfer" in line]
+    assert row.count("[") == 1
+
+
+def test_without_scores_there_is_no_table(summary: Any) -> None:
+    assert summary(transfer_metrics={}) == ""
+
+
+def test_a_table_for_a_spreadsheet_is_printed_with_its_place(summary: Any, tmp_path: Path) -> None:
+    table = pd.DataFrame({"path": [f"{k}.mp3" for k in range(43)], "p_rock": [0.25] * 43})
+    said = summary(genre_csv=table)
+    assert "p_rock" in said
+    assert "0.250" in said
+    assert "39.mp3" in said
+    assert "40.mp3" not in said
+    assert "3 more rows in the file" in " ".join(said.split())
+    assert said.endswith(f"Table: {(tmp_path / 'genre_csv').as_posix()}\n")
+
+
+def test_a_report_is_named(summary: Any, tmp_path: Path) -> None:
+    said = summary(page_report="<p>")
+    assert said == f"Report: {(tmp_path / 'page_report').as_posix()}\n"
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(summary: Any) -> None:
+    metrics = scores("transfer.[blue]loss", "baseline.[red]x.[blue]loss")
+    said = summary(transfer_metrics=metrics, genre_csv=pd.DataFrame({"[b]path": ["[red]x", "[/]"]}))
+    for text in ("baseline.[red]x", "[blue]loss", "[b]path", "[red]x", "[/]"):
+        assert text in said
