@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from artist_transfer.processes import cpu_count
+
 RATE, SECONDS = 44_100, 30
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 Figure = dict[str, object]
@@ -97,8 +99,7 @@ def per_core(rounds: int = 7, clips: int = 6) -> list[Figure]:
     -------
     list of dict
     """
-    from artist_transfer.processes import cpu_count
-from artist_transfer.audio.shards import ShardSpec, make_shard
+    from artist_transfer.audio.shards import ShardSpec, make_shard
     from artist_transfer.audio.workers import close_idle_workers
 
     with tempfile.TemporaryDirectory() as name:

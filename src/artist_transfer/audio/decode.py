@@ -34,7 +34,7 @@ class Decoded:
     sample_rate : int [Hz]
     channels : int [>= 1], before mixing
     declared_s : float or None [s], what the header vouches for
-    audio_hash : str or None, SHA-256 of the float32 samples of all channels; None if the file goes on
+    audio_hash : str or None, SHA-256 of `samples`; None if the file goes on
     goes_on : bool, decoding stopped at the longest duration allowed
     is_cut : bool, the container's end is missing
     error : str or None, what the decoder said when it broke off
@@ -109,7 +109,7 @@ def _decode_open(raw: io.FileIO, *, max_duration_s: float, block_samples: int) -
 def _read_blocks(
     sound: soundfile.SoundFile, *, max_duration_s: float, block_samples: int
 ) -> tuple[np.ndarray, str | None, str | None]:
-    """Return mono samples, hash of all channels (None if too many), the decoder's last words."""
+    """Return mono samples, their hash (None if too many), the decoder's last words."""
     block = np.empty((max(1, block_samples // sound.channels), sound.channels), np.float32)
     left = int(max_duration_s * sound.samplerate)
     digest, pieces, words = hashlib.sha256(), [], None
@@ -121,8 +121,9 @@ def _read_blocks(
             break
         if not len(got):
             break
-        digest.update(got)
-        pieces.append(to_mono(got))
+        mono = to_mono(got)
+        digest.update(mono)
+        pieces.append(mono)
         left -= len(got)
     samples = pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.float32), *pieces])
     if left < 0:

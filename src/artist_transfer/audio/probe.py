@@ -64,7 +64,7 @@ class Probe:
     sample_rate : int [Hz], 0 if not decodable
     channels : int, 0 if not decodable
     peak, rms : float or None [0 <= x], of the mono mix, full scale = 1
-    audio_hash : str or None, SHA-256 of the decoded samples of all channels
+    audio_hash : str or None, SHA-256 of the decoded samples, mixed to mono
     n_frames : int, log-mel frames; 0 if not usable
     shard : str or None, name of the shard that holds them
     offset : int, row of the first frame in it

@@ -166,13 +166,13 @@ def write_report(
     made = {task: parts for task, parts in sets.items() if not parts[0]["skipped"]}
     skipped = evaluation_facts["skipped"]
     return render_report(
-        counts=count_facts,
+        counts={key: count_facts[key] for key in sorted(count_facts, key=_rank)},
         quarantine_table=quarantine_table,
         split_facts=split_facts,
         parameters=parameters | {"tasks": nets_weights.get("tasks", "")},
         provenance=_provenance(nets_weights),
         leakage_table=leakage_table,
-        factor_readings={task: reading for task, (_, reading, _) in made.items()},
+        factor_readings={task: _readable(reading) for task, (_, reading, _) in made.items()},
         factor_facts={task: _facts_of_fold(facts) for task, (facts, _, _) in made.items()},
         factor_tables={task: table for task, (_, _, table) in made.items()},
         history=learning_curve_table if len(learning_curve_table) else None,
@@ -185,12 +185,26 @@ def write_report(
     )
 
 
+def _rank(key: str) -> tuple[int, str]:
+    """Order counts as a reader asks for them: what came in, what is used, what is not, and the rest."""
+    first = ("tracks", "usable", "quarantined", "quarantined:", "usable without", "recordings", "artists", "genres")
+    found = [i for i, start in enumerate(first) if key == start or (start[-1] in ":t" and key.startswith(start))]
+    return (found[0] if found else len(first), key)
+
+
+def _readable(reading: pd.DataFrame) -> pd.DataFrame:
+    """Keep the first fold's factors that are heaviest for any artist, the greatest share of all mass first."""
+    first = reading[reading["fold"] == reading["fold"].min()]
+    return first[first["artists"] != ""].sort_values(["share", "factor"], ascending=[False, True], ignore_index=True)
+
+
 def _facts_of_fold(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of the first fold that has factors; their remarks are those of all folds."""
     folds = {fold: found for fold, found in facts["folds"].items() if not found.get("skipped")}
     first = dict(folds[min(folds, key=int)])
     dictionary = first.pop("dictionary", {})
     notes = dict.fromkeys(note for fold in folds.values() for note in fold["notes"])
+    notes["Below, the first fold's groups that hold an artist; the tables hold all."] = None
     notes |= {
         f"Left out of fold {fold}: {found['skipped']}": None
         for fold, found in facts["folds"].items()
