@@ -198,14 +198,15 @@ def test_cached_by_what_went_in(tmp_path, monkeypatch) -> None:
     features, genres = toy()
     train = features.track_ids[:40]
     options = {"cache_root": tmp_path, "params": SMALL, "progress": False}
-    first = fit_probe_cached(features, genres, train, **options)
+    first, folder = fit_probe_cached(features, genres, train, **options)
+    assert same(Probe.load(folder), first)
 
     def never(*_args: object, **_options: object) -> Probe:
         raise AssertionError("fitted again")
 
     with monkeypatch.context() as patch:
         patch.setattr("artist_transfer.evaluation.probe.fit_probe", never)
-        assert same(fit_probe_cached(features, genres, train, **options), first)
+        assert same(fit_probe_cached(features, genres, train, **options)[0], first)
         with pytest.raises(AssertionError, match="fitted again"):
             fit_probe_cached(features, genres, train[1:], **options)
         with pytest.raises(AssertionError, match="fitted again"):

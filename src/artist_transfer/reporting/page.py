@@ -136,7 +136,7 @@ def render_report(
     scores = dict(metrics or {}) if not skipped else {}
     paired = list(comparisons) if comparisons is not None else comparisons_of(scores)
     paper = paper_result(str(flat.get("tasks", "")), str(flat.get("architecture", "")))
-    if not scores or flat.get("embeddings"):
+    if not scores or flat.get("embeddings", "not set") != "not set":
         paper = None  # somebody else's features have no row in the paper
     leakage, alarms = (None, []) if leakage_table is None else tables.leakage_view(leakage_table)
     context = {
