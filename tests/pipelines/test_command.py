@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
@@ -47,7 +49,7 @@ def test_a_missing_column_names_file_key_and_columns(project: Project) -> None:
     done = project.run("--pipeline=agf_multitask", "--env=table", corpus_root="corpus", check=False)
     said = " ".join(done.stderr.split())
     assert done.returncode == 1
-    for word in ("tracks.csv", "ingestion.table.columns.track_id", "'id', 'path'"):
+    for word in ("tracks.csv", "ingestion.table.columns.track_id", "found: id, path"):
         assert word in said
     assert "Traceback" not in done.stderr
     assert not (project.path / "data/03_primary").exists(), "something was written"
@@ -80,3 +82,30 @@ def test_both_spellings_run_and_neither_warns(project: Project) -> None:
         assert "deprecat" not in (done.stdout + done.stderr).lower()
     facts = json.loads((project.path / "data/02_intermediate/corpus_facts.json").read_text())
     assert facts["corpus"] == "synthetic"
+
+
+def test_the_download_asks_the_mirror_and_refuses_what_it_did_not_ask_for(project: Project) -> None:
+    class Mirror(SimpleHTTPRequestHandler):
+        asked: ClassVar[list[str]] = []
+
+        def do_GET(self) -> None:
+            self.asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "3")
+            self.end_headers()
+            self.wfile.write(b"zip")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_port}/fma"
+        done = project.run("--pipeline=download", "--env=fma_small", check=False, download__base_url=mirror)
+        server.shutdown()
+    assert done.returncode == 1
+    assert Mirror.asked == ["/fma/fma_metadata.zip"]
+    said = " ".join(done.stderr.split())
+    assert "fma_metadata.zip" in said
+    assert "Traceback" not in done.stderr
+    assert not (project.path / "data/01_raw/fma/fma_metadata").exists()

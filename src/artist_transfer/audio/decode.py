@@ -122,7 +122,7 @@ def _read_blocks(
         if not len(got):
             break
         mono = to_mono(got)
-        digest.update(mono)
+        digest.update(mono.data)
         pieces.append(mono)
         left -= len(got)
     samples = pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.float32), *pieces])
