@@ -13,8 +13,9 @@ import yaml
 from artist_transfer.configuration import ProjectConfigLoader
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.parameters import RunParameters, check_parameters
-from artist_transfer.pipelines.feature_learning.params import TASKS, normalised_tasks
+from artist_transfer.pipelines.feature_learning.params import normalised_tasks
 from artist_transfer.settings import CONFIG_LOADER_ARGS
+from artist_transfer.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if (folder / "parameters.yml").is_file())

@@ -48,17 +48,8 @@ class _FileDataset(AbstractDataset[Value, Value], Generic[Value]):
         return self._filepath
 
 
-class TableDataset(_FileDataset["pd.DataFrame"]):
-    """A pandas table as Parquet."""
-
-    def load(self) -> pd.DataFrame:  # noqa: D102
-        import pandas as pd
-
-        return pd.read_parquet(self._require())
-
-    def save(self, data: pd.DataFrame) -> None:  # noqa: D102
-        with atomic_path(self._filepath) as temporary:
-            data.to_parquet(temporary, index=False)
+class _RowsDataset(_FileDataset["pd.DataFrame"]):
+    """A pandas table in some format."""
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz.
@@ -76,8 +67,21 @@ class TableDataset(_FileDataset["pd.DataFrame"]):
         return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split", default_handler=str)))
 
 
-class CsvDataset(_FileDataset["pd.DataFrame"]):
-    """A table that a spreadsheet opens."""
+class TableDataset(_RowsDataset):
+    """A pandas table as Parquet."""
+
+    def load(self) -> pd.DataFrame:  # noqa: D102
+        import pandas as pd
+
+        return pd.read_parquet(self._require())
+
+    def save(self, data: pd.DataFrame) -> None:  # noqa: D102
+        with atomic_path(self._filepath) as temporary:
+            data.to_parquet(temporary, index=False)
+
+
+class CsvDataset(_RowsDataset):
+    """A table that a spreadsheet opens; ids such as 000002 stay text."""
 
     def load(self) -> pd.DataFrame:  # noqa: D102
         import pandas as pd
@@ -87,21 +91,6 @@ class CsvDataset(_FileDataset["pd.DataFrame"]):
     def save(self, data: pd.DataFrame) -> None:  # noqa: D102
         with atomic_path(self._filepath) as temporary:
             data.to_csv(temporary, index=False)
-
-    def preview(self, nrows: int = 20) -> TablePreview:
-        """Return the first rows for Kedro-Viz.
-
-        Parameters
-        ----------
-        nrows : int
-            How many.
-
-        Returns
-        -------
-        TablePreview
-            The rows in pandas' split format.
-        """
-        return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split")))
 
 
 class JsonDataset(_FileDataset[Any]):

@@ -15,7 +15,6 @@ from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.download.params import DownloadBlock
 from artist_transfer.pipelines.feature_learning.params import (
-    TASKS,
     Architecture,
     Device,
     TrainingBlock,
@@ -27,6 +26,7 @@ from artist_transfer.pipelines.mel_cache.params import MelBlock
 from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 from artist_transfer.pipelines.typed import Block
+from artist_transfer.tasks import TASKS
 
 PATHS = ("audio", "cache_root", "corpus_root", "embeddings")
 

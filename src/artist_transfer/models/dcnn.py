@@ -20,12 +20,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.tasks import TASKS
 
 CHANNELS = (16, 32, 64, 64, 128, 256, 256)
 KERNELS = (5, 3, 3, 3, 3, 3, 1)
 POOLS = ((2, 1), (2, 2), (2, 2), (2, 2), (2, 2))  # (band, frame), after the first five convolutions
 FEATURES = 256
-CANONICAL_ORDER = "gsedm"
 _INITIAL_WEIGHTS = 11  # keeps these random numbers apart from the others that a seed makes
 
 
@@ -104,8 +104,8 @@ def task_rank(task: str) -> tuple[int, str]:
     tuple of (int, str)
         Sort key.
     """
-    place = CANONICAL_ORDER.find(task)
-    return (place if place >= 0 else len(CANONICAL_ORDER), task)
+    place = TASKS.find(task)
+    return (place if place >= 0 else len(TASKS), task)
 
 
 def _conv(n_in: int, n_out: int, layer: int, *, bias: bool) -> nn.Conv2d:

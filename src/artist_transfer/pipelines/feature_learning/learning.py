@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from artist_transfer.audio.store import MelStore
+    from artist_transfer.training.crops import FrameStore
     from artist_transfer.training.loop import TrainedNet
     from artist_transfer.training.targets import TaskTarget, TaskTargets
 
@@ -180,7 +181,6 @@ def train_nets(
 
 def _train_net(targets: TaskTargets, tracks: pd.DataFrame, around: Surroundings, *, label: str) -> TrainedNet:
     from artist_transfer.models.dcnn import DcnnConfig
-    from artist_transfer.training.crops import FrameStore
     from artist_transfer.training.loop import TrainParams, train_cached
 
     training = around.training
@@ -198,7 +198,7 @@ def _train_net(targets: TaskTargets, tracks: pd.DataFrame, around: Surroundings,
     with training_bar(f"{label}, tasks {''.join(targets)}") as progress:
         return train_cached(
             DcnnConfig(outputs=targets.outputs, shared=len(targets) > 1, width=training.width),
-            lambda: FrameStore.build(around.store, ids, device=around.device, n_frames=lengths),
+            lambda: _frame_store(around, ids, lengths),
             targets,
             params,
             source_key=source_key(tracks, around.front_end),
@@ -206,6 +206,22 @@ def _train_net(targets: TaskTargets, tracks: pd.DataFrame, around: Surroundings,
             cache_root=around.cache_root,
             progress=progress,
         )
+
+
+def _frame_store(around: Surroundings, ids: list[str], lengths: list[int]) -> FrameStore:
+    """Gather the training frames where the nets will draw from them; gigabytes for a large corpus."""
+    from tqdm.auto import tqdm
+
+    from artist_transfer.training.crops import FrameStore
+
+    with tqdm(total=len(ids), desc="training frames", unit="track", delay=2, leave=False) as bar:
+
+        class Counted:
+            def frames(self, track_id: str, /) -> np.ndarray:
+                bar.update(1)
+                return around.store.frames(track_id)
+
+        return FrameStore.build(Counted(), ids, device=around.device, n_frames=lengths)
 
 
 def source_key(tracks: pd.DataFrame, front_end: Mapping[str, Any]) -> str:

@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from artist_transfer.pipelines.typed import Block
-
-TASKS = "gsedm"
+from artist_transfer.tasks import TASKS
 
 Architecture = Literal["mtn", "stn"]
 Device = Literal["auto", "cpu", "cuda"]
