@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -49,3 +53,30 @@ def test_only_lack_of_memory_is_translated() -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
     with pytest.raises(RuntimeError, match="shape"), memory_errors(CPU, 64, kept=None):
         raise RuntimeError("shape mismatch")
+
+
+KEPT = """
+import sys
+import torch
+from artist_transfer.training.devices import keep_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+kept = keep_memory() if sys.argv[1] == "keep" else True
+before = resident()
+blocks = [torch.ones(5 << 20) for _ in range(10)]  # 20 MB each
+del blocks
+print(int(kept), resident() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_freed_memory_is_kept() -> None:
+    grown = {}
+    for how in ("keep", "leave"):
+        done = subprocess.run([sys.executable, "-c", KEPT, how], capture_output=True, text=True, check=True)
+        kept, grown[how] = map(int, done.stdout.split())
+        if not kept:
+            pytest.skip("this C library has no mallopt")
+    assert grown["leave"] < 100e6 < 190e6 < grown["keep"]
