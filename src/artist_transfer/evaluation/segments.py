@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from artist_transfer.artifacts import atomic_path, commit_folder, fingerprint, open_folder
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.tasks import TASKS
+from artist_transfer.tasks import LETTERS, in_order
 
 KIND = "segments"
 PIECE = 32  # windows of one track that are passed at once: bounds memory, and fits the caches of a CPU best
@@ -198,7 +198,7 @@ def segment_features(
     Returns
     -------
     SegmentFeatures
-        256 columns a task, in the order g, s, e, d, m.
+        256 columns a task, in the canonical order of the tasks.
 
     Raises
     ------
@@ -232,9 +232,9 @@ def segment_features(
 def _check(
     nets: Mapping[str, FeatureNet], track_ids: Sequence[str], dtype: str, cache_root: Path | None, store_key: object
 ) -> str:
-    unknown = sorted(set(nets) - set(TASKS))
+    unknown = sorted(set(nets) - set(LETTERS))
     if unknown or not nets:
-        raise ArtistTransferError(f"nets: found tasks {sorted(nets)}, allowed is a non-empty subset of {TASKS}")
+        raise ArtistTransferError(f"nets: found tasks {sorted(nets)}, allowed is a non-empty subset of {LETTERS}")
     if dtype not in ("float32", "float16"):
         raise ArtistTransferError(f"dtype: found {dtype!r}, allowed are 'float32' and 'float16'")
     if not len(track_ids):
@@ -243,7 +243,7 @@ def _check(
         raise ArtistTransferError("track_ids: a track is named more than once")
     if cache_root is not None and store_key is None:
         raise ArtistTransferError("store_key must say what the mel store holds if features are cached")
-    return "".join(letter for letter in TASKS if letter in nets)
+    return in_order("".join(nets))
 
 
 def _by_net(nets: Mapping[str, FeatureNet], letters: str) -> Iterator[tuple[FeatureNet, str]]:

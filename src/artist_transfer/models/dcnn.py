@@ -20,7 +20,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.tasks import TASKS
+from artist_transfer.tasks import task_rank
 
 CHANNELS = (16, 32, 64, 64, 128, 256, 256)
 KERNELS = (5, 3, 3, 3, 3, 3, 1)
@@ -89,23 +89,6 @@ class DcnnConfig:
     def features(self) -> int:
         """Number of transferred features of a task, 256 at width 1."""
         return max(1, round(self.width * FEATURES))
-
-
-def task_rank(task: str) -> tuple[int, str]:
-    """Return the key that sorts tasks canonically: g, s, e, d, m, then all others by name.
-
-    Parameters
-    ----------
-    task : str
-        A task's name.
-
-    Returns
-    -------
-    tuple of (int, str)
-        Sort key.
-    """
-    place = TASKS.find(task)
-    return (place if place >= 0 else len(TASKS), task)
 
 
 def _conv(n_in: int, n_out: int, layer: int, *, bias: bool) -> nn.Conv2d:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.models.dcnn import task_rank
+from artist_transfer.tasks import task_rank
 
 TOLERANCE = 1e-4
 

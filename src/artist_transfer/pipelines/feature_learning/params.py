@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from artist_transfer.pipelines.typed import Block
-from artist_transfer.tasks import TASKS
+from artist_transfer.tasks import TASKS, in_order
 
 Architecture = Literal["mtn", "stn"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -59,4 +59,4 @@ def normalised_tasks(tasks: str) -> str:
             "allowed is any non-empty subset of the letters g (genre), s (subgenres), e (Essentia), d (dMFCC) and "
             "m (MFCC), each at most once, for instance gsed"
         )
-    return "".join(letter for letter in TASKS if letter in tasks)
+    return in_order(tasks)

@@ -1,0 +1,1 @@
+"""The study of task combinations: its cases, its paired comparisons, its choices."""
