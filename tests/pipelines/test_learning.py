@@ -10,7 +10,7 @@ from artist_transfer.evaluation.metrics import log_loss
 from artist_transfer.pipelines.feature_learning.learning import (
     factor_target,
     fold_targets,
-    genre_target,
+    label_target,
     source_key,
     tracks_of,
 )
@@ -66,7 +66,7 @@ def test_every_track_carries_its_artists_factors_of_its_fold(usable: pd.DataFram
 
 
 def test_genre_is_one_hot_and_a_track_without_one_takes_no_part(usable: pd.DataFrame, split: pd.DataFrame) -> None:
-    target = genre_target(tracks_of(usable, split, fold=0, side="train"))
+    target = label_target("g", tracks_of(usable, split, fold=0, side="train"))
     assert not isinstance(target, str)
     assert target.rows.tolist() == [0, 2, 3]
     np.testing.assert_array_equal(target.soft, [[1, 0], [0, 1], [0, 1]])  # folk, rock
@@ -81,7 +81,7 @@ def test_a_task_without_targets_is_named_with_its_reason(usable: pd.DataFrame, s
     assert set(left_out) == {"s", "m"}
     assert "no artist has a factor" in left_out["s"]
     assert "no training track" in left_out["m"]
-    assert isinstance(genre_target(tracks.assign(genre_top=None)), str)
+    assert isinstance(label_target("g", tracks.assign(genre_top=None)), str)
 
 
 def test_the_source_key_follows_the_audio_and_not_its_place(usable: pd.DataFrame) -> None:

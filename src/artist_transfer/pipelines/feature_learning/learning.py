@@ -12,14 +12,18 @@ import pandas as pd
 
 from artist_transfer.artifacts import fingerprint
 from artist_transfer.pipelines.feature_learning.params import TrainingBlock
+from artist_transfer.tasks import ARTIST
 
 if TYPE_CHECKING:
     import torch
 
     from artist_transfer.audio.store import MelStore
     from artist_transfer.training.crops import FrameStore
-    from artist_transfer.training.loop import TrainedNet
+    from artist_transfer.training.loop import TrainedNet, TrainParams
     from artist_transfer.training.targets import TaskTarget, TaskTargets
+
+
+_LABELS = {"g": ("genre_top", "genre"), ARTIST: ("artist_id", "artist")}
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,53 @@ class Surroundings:
     seed: int
     threads: int
     cache_root: Path
+
+
+def surroundings(
+    usable_table: pd.DataFrame,
+    mel_manifest: Mapping[str, Any],
+    training: TrainingBlock,
+    device: str,
+    threads: int | None,
+    seed: int,
+    cache_root: str,
+) -> Surroundings:
+    """Gather what every training of a run shares, and pin torch's threads.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        The tracks.
+    mel_manifest : mapping
+        Their spectrograms.
+    training : TrainingBlock
+        How nets are trained.
+    device : str
+        auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
+    seed : int
+        Of weights, batches and dropout.
+    cache_root : str
+        Where finished nets are.
+
+    Returns
+    -------
+    Surroundings
+        All of it.
+    """
+    from artist_transfer.audio.store import MelStore
+    from artist_transfer.training.devices import pin_threads, resolve_device
+
+    return Surroundings(
+        store=MelStore(mel_manifest, usable_table),
+        front_end=mel_manifest["front_end"],
+        training=training,
+        device=resolve_device(device),
+        seed=seed,
+        threads=pin_threads(threads),
+        cache_root=Path(cache_root),
+    )
 
 
 def tracks_of(usable_table: pd.DataFrame, split_table: pd.DataFrame, *, fold: int, side: str) -> pd.DataFrame:
@@ -64,7 +115,7 @@ def fold_targets(
     Parameters
     ----------
     tasks : str
-        Task letters.
+        Task letters; a is the artist's identity.
     tracks : pd.DataFrame
         Training tracks, sorted.
     factor_tables : mapping of str to pd.DataFrame
@@ -82,7 +133,10 @@ def fold_targets(
     targets: dict[str, TaskTarget] = {}
     left_out: dict[str, str] = {}
     for task in tasks:
-        made = genre_target(tracks) if task == "g" else factor_target(task, tracks, factor_tables[task], fold=fold)
+        if task in _LABELS:
+            made = label_target(task, tracks)
+        else:
+            made = factor_target(task, tracks, factor_tables[task], fold=fold)
         if isinstance(made, str):
             left_out[task] = made
         else:
@@ -90,26 +144,29 @@ def fold_targets(
     return targets, left_out
 
 
-def genre_target(tracks: pd.DataFrame) -> TaskTarget | str:
-    """Make the one-hot genre targets, or say why there are none.
+def label_target(task: str, tracks: pd.DataFrame) -> TaskTarget | str:
+    """Make one-hot targets of genre or artist, or say why there are none.
 
     Parameters
     ----------
+    task : {"g", "a"}
+        Genre or artist.
     tracks : pd.DataFrame
         Training tracks, sorted.
 
     Returns
     -------
     TaskTarget or str
-        The targets over the genres of these tracks, or the reason.
+        The targets over the classes of these tracks, or the reason.
     """
     from artist_transfer.training.targets import TaskTarget
 
-    labels = [None if pd.isna(genre) else str(genre) for genre in tracks["genre_top"]]
+    column, name = _LABELS[task]
+    labels = [None if pd.isna(label) else str(label) for label in tracks[column]]
     classes = sorted({label for label in labels if label is not None})
     if len(classes) < 2:
-        return f"the training tracks have {len(classes)} genre(s), and a classifier needs two"
-    return TaskTarget.from_labels("g", labels, classes)
+        return f"the training tracks have {len(classes)} {name}(s), and a classifier needs two"
+    return TaskTarget.from_labels(task, labels, classes)
 
 
 def factor_target(task: str, tracks: pd.DataFrame, factor_table: pd.DataFrame, *, fold: int) -> TaskTarget | str:
@@ -181,26 +238,14 @@ def train_nets(
 
 def _train_net(targets: TaskTargets, tracks: pd.DataFrame, around: Surroundings, *, label: str) -> TrainedNet:
     from artist_transfer.models.dcnn import DcnnConfig
-    from artist_transfer.training.loop import TrainParams, train_cached
+    from artist_transfer.training.loop import train_cached
 
-    training = around.training
-    epochs = training.epochs or getattr(training.epochs_by_device, around.device.type)
-    shared = training.model_dump(include={"batch", "learning_rate", "l2", "optimiser", "draw", "precision"})
-    params = TrainParams(
-        epochs=epochs,
-        seed=around.seed,
-        threads=around.threads,
-        checkpoint_every_s=training.checkpoint_every_s,
-        **shared,
-    )
-    ids = tracks["track_id"].tolist()
-    lengths = tracks["n_frames"].astype(int).tolist()
     with training_bar(f"{label}, tasks {''.join(targets)}") as progress:
         return train_cached(
-            DcnnConfig(outputs=targets.outputs, shared=len(targets) > 1, width=training.width),
-            lambda: _frame_store(around, ids, lengths),
+            DcnnConfig(outputs=targets.outputs, shared=len(targets) > 1, width=around.training.width),
+            lambda: frame_store(around, tracks),
             targets,
-            params,
+            train_params(around),
             source_key=source_key(tracks, around.front_end),
             device=around.device,
             cache_root=around.cache_root,
@@ -208,12 +253,55 @@ def _train_net(targets: TaskTargets, tracks: pd.DataFrame, around: Surroundings,
         )
 
 
-def _frame_store(around: Surroundings, ids: list[str], lengths: list[int]) -> FrameStore:
-    """Gather the training frames where the nets will draw from them; gigabytes for a large corpus."""
+def train_params(around: Surroundings, *, seed: int | None = None) -> TrainParams:
+    """Turn the block of parameters into what the training loop takes.
+
+    Parameters
+    ----------
+    around : Surroundings
+        Its block, device, seed and threads.
+    seed : int or None
+        Another seed than that of the surroundings.
+
+    Returns
+    -------
+    TrainParams
+        The same.
+    """
+    from artist_transfer.training.loop import TrainParams
+
+    training = around.training
+    shared = training.model_dump(include={"batch", "learning_rate", "l2", "optimiser", "draw", "precision"})
+    return TrainParams(
+        epochs=training.epochs or getattr(training.epochs_by_device, around.device.type),
+        seed=around.seed if seed is None else seed,
+        threads=around.threads,
+        checkpoint_every_s=training.checkpoint_every_s,
+        **shared,
+    )
+
+
+def frame_store(around: Surroundings, tracks: pd.DataFrame) -> FrameStore:
+    """Gather the training frames where the nets will draw from them; gigabytes for a large corpus.
+
+    Parameters
+    ----------
+    around : Surroundings
+        Spectrograms and device.
+    tracks : pd.DataFrame
+        Training tracks, sorted.
+
+    Returns
+    -------
+    FrameStore
+        Their frames.
+    """
     from tqdm.auto import tqdm
 
     from artist_transfer.training.crops import FrameStore
 
+    ids = tracks["track_id"].tolist()
+    lengths = tracks["n_frames"].astype(int).tolist()
     with tqdm(total=len(ids), desc="training frames", unit="track", delay=2, leave=False) as bar:
 
         class Counted:

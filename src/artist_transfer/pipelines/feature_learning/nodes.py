@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -78,7 +77,7 @@ def learn_features(
     """
     if embeddings is not None:
         return {"folds": {}, "skipped": f"embeddings={embeddings} are evaluated instead"}, _history([])
-    around = _surroundings(usable_table, mel_manifest, training, device, threads, seed, cache_root)
+    around = learning.surroundings(usable_table, mel_manifest, training, device, threads, seed, cache_root)
     factor_tables = {"s": subgenres, "e": essentia, "d": dmfcc, "m": mfcc}
     wanted = normalised_tasks(tasks)
     folds: dict[str, Any] = {}
@@ -144,12 +143,12 @@ def learn_genre_baseline(
     genre_net_history : pd.DataFrame
         Mean loss by fold and epoch.
     """
-    around = _surroundings(usable_table, mel_manifest, training, device, threads, seed, cache_root)
+    around = learning.surroundings(usable_table, mel_manifest, training, device, threads, seed, cache_root)
     folds: dict[str, Any] = {}
     rows: list[pd.DataFrame] = []
     for fold in sorted(split_table["fold"].unique()):
         tracks = learning.tracks_of(usable_table, split_table, fold=fold, side="train")
-        target = learning.genre_target(tracks)
+        target = learning.label_target("g", tracks)
         if isinstance(target, str):
             return {"folds": {}, "skipped": target}, _history([])
         label = f"genre-only net fold {fold}"
@@ -157,29 +156,6 @@ def learn_genre_baseline(
         folds[str(fold)] = [_describe(net) for net in nets]
         rows += [_net_history(net, fold, name="baseline stn_g") for net in nets]
     return {"architecture": "stn", "tasks": "g", "folds": folds}, _history(rows)
-
-
-def _surroundings(
-    usable_table: pd.DataFrame,
-    mel_manifest: dict[str, Any],
-    training: TrainingBlock,
-    device: str,
-    threads: int | None,
-    seed: int,
-    cache_root: str,
-) -> learning.Surroundings:
-    from artist_transfer.audio.store import MelStore
-    from artist_transfer.training.devices import pin_threads, resolve_device
-
-    return learning.Surroundings(
-        store=MelStore(mel_manifest, usable_table),
-        front_end=mel_manifest["front_end"],
-        training=training,
-        device=resolve_device(device),
-        seed=seed,
-        threads=pin_threads(threads),
-        cache_root=Path(cache_root),
-    )
 
 
 def _describe(net: TrainedNet) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from artist_transfer.pipelines.feature_learning.learning import tracks_of
-from artist_transfer.pipelines.transfer_evaluation.features import FeatureSource
+from artist_transfer.pipelines.transfer_evaluation import probing
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
+
+if TYPE_CHECKING:
+    from artist_transfer.evaluation.segments import SegmentFeatures
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ def predict_genres(
     model_weights : dict
         The nets and the probe of the first fold, for new audio.
     """
-    source = _source(usable_table, mel_manifest, transfer, device, threads, cache_root)
+    source = probing.feature_source(usable_table, mel_manifest, transfer, device, threads, cache_root)
     vectors: pd.DataFrame | None = None
     model: dict[str, Any] = {}
     tables: list[pd.DataFrame] = []
@@ -105,12 +107,14 @@ def predict_genres(
             vectors = _track_vectors(features)
         if evaluation_facts["skipped"]:
             break
-        table, probe = _probe_fold(features, source, split_table, fold, transfer, seed, external=embeddings is not None)
+        table, probe = probing.probe_fold(
+            features, source, split_table, fold, transfer, seed, external=embeddings is not None
+        )
         tables.append(table)
         if not model and embeddings is None:
             model = {"nets": nets, "probe": probe, "hop": transfer.hop, "front_end": mel_manifest["front_end"]}
     assert vectors is not None  # a split has at least one fold
-    return _pooled(tables), vectors, model
+    return probing.pooled(tables), vectors, model
 
 
 def predict_baselines(
@@ -153,24 +157,17 @@ def predict_baselines(
     pd.DataFrame
         Predictions with a column ``system``.
     """
-    from artist_transfer.evaluation.baselines import logistic_predictions, prior_predictions
-    from artist_transfer.evaluation.metrics import make_predictions
-
     if evaluation_facts["skipped"]:
-        return _pooled([]).assign(system=pd.Series(dtype=str))
-    source = _source(usable_table, mel_manifest, transfer, device, threads, cache_root)
-    statistics = _mfcc_statistics(source)
-    genres, artists = _truth(usable_table)
+        return probing.pooled([]).assign(system=pd.Series(dtype=str))
+    source = probing.feature_source(usable_table, mel_manifest, transfer, device, threads, cache_root)
+    statistics = probing.mfcc_statistics_of(source)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in BASELINES}
     for fold in sorted(split_table["fold"].unique()):
-        train, test = _labelled(usable_table, split_table, fold)
-        logistic = logistic_predictions(statistics, genres, train, test, artists=artists, seed=seed)
-        guesses = {"prior": prior_predictions(genres, train, test), "mfcc_logreg": logistic.probabilities}
-        for name, probabilities in guesses.items():
-            tables[name].append(make_predictions(probabilities, genres, artists=artists, fold=int(fold)))
+        for name, table in probing.simple_predictions(usable_table, split_table, statistics, fold, seed).items():
+            tables[name].append(table)
         features = source.of_nets(genre_net_weights["folds"][str(fold)])
-        tables["stn_g"].append(_probe_fold(features, source, split_table, fold, transfer, seed, external=False)[0])
-    return pd.concat([_pooled(rows).assign(system=name) for name, rows in tables.items()], ignore_index=True)
+        tables["stn_g"].append(probing.probe_fold(features, source, split_table, fold, transfer, seed)[0])
+    return pd.concat([probing.pooled(rows).assign(system=name) for name, rows in tables.items()], ignore_index=True)
 
 
 def score_predictions(
@@ -265,91 +262,6 @@ def map_artists(track_vector_table: pd.DataFrame, usable_table: pd.DataFrame, se
     return artist_map(features, usable_table[usable_table["track_id"].isin(ids)], seed=seed)
 
 
-def _source(
-    usable_table: pd.DataFrame,
-    mel_manifest: dict[str, Any],
-    transfer: TransferBlock,
-    device: str,
-    threads: int | None,
-    cache_root: str,
-) -> FeatureSource:
-    from artist_transfer.audio.store import MelStore
-    from artist_transfer.training.devices import pin_threads, resolve_device
-
-    pin_threads(threads)
-    store = MelStore(mel_manifest, usable_table)
-    return FeatureSource(
-        usable_table, store, mel_manifest["front_end"], transfer.hop, resolve_device(device), Path(cache_root)
-    )
-
-
-def _truth(usable_table: pd.DataFrame) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    columns = (
-        {
-            key: None if pd.isna(value) else str(value)
-            for key, value in zip(usable_table["track_id"], usable_table[name])
-        }
-        for name in ("genre_top", "artist_id")
-    )
-    genres, artists = columns
-    return genres, artists
-
-
-def _labelled(usable_table: pd.DataFrame, split_table: pd.DataFrame, fold: int) -> tuple[list[str], list[str]]:
-    sides = (tracks_of(usable_table, split_table, fold=fold, side=side) for side in ("train", "test"))
-    train, test = (tracks.loc[tracks["genre_top"].notna(), "track_id"].tolist() for tracks in sides)
-    return train, test
-
-
-def _probe_fold(
-    features: Any,
-    source: FeatureSource,
-    split_table: pd.DataFrame,
-    fold: int,
-    transfer: TransferBlock,
-    seed: int,
-    *,
-    external: bool,
-) -> tuple[pd.DataFrame, str]:
-    """Fit the probe of a fold and predict its test side; return the probe's folder too."""
-    from artist_transfer.evaluation.metrics import make_predictions
-    from artist_transfer.evaluation.probe import ProbeParams, fit_probe_cached, predict_tracks
-
-    settings = transfer.model_dump(include={"hidden", "dropout", "batch", "learning_rate", "l2"})
-    epochs = transfer.epochs or getattr(transfer.epochs_by_device, source.device.type)
-    params = ProbeParams(epochs=epochs, seed=seed, standardise=external, **settings)
-    genres, artists = _truth(source.usable_table)
-    there = set(features.track_ids)
-    train, test = (
-        [track for track in side if track in there] for side in _labelled(source.usable_table, split_table, fold)
-    )
-    probe, folder = fit_probe_cached(
-        features, genres, train, cache_root=source.cache_root, params=params, device=source.device
-    )
-    probabilities = predict_tracks(probe, features, test, device=source.device)
-    return make_predictions(probabilities, genres, artists=artists, fold=int(fold)), folder.as_posix()
-
-
-def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    from artist_transfer.evaluation.metrics import FIXED_COLUMNS, pool_predictions
-
-    return pool_predictions(tables) if tables else pd.DataFrame(columns=list(FIXED_COLUMNS))
-
-
-def _track_vectors(features: Any) -> pd.DataFrame:
+def _track_vectors(features: SegmentFeatures) -> pd.DataFrame:
     means = features.track_means()
     return pd.DataFrame({"track_id": features.track_ids, "vector": list(means)})
-
-
-def _mfcc_statistics(source: FeatureSource) -> pd.DataFrame:
-    import numpy as np
-    from tqdm.auto import tqdm
-
-    from artist_transfer.features.mfcc import mfcc_statistics
-
-    ids = source.usable_table["track_id"].tolist()
-    rows = [
-        mfcc_statistics(np.asarray(source.store.frames(track_id), dtype=np.float32))
-        for track_id in tqdm(ids, desc="MFCC statistics", unit="track", leave=False)
-    ]
-    return pd.DataFrame(np.stack(rows), index=pd.Index(ids, name="track_id"))
