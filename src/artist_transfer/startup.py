@@ -86,8 +86,16 @@ def _device(value: str) -> None:
         resolve_device(value)
 
 
+def _cluster(value: Any) -> None:
+    if value.scheduler is not None:
+        from artist_transfer.cluster import check_scheduler
+
+        check_scheduler(value.scheduler)
+
+
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "embeddings": _embeddings,
     "audio": _audio,
+    "cluster": _cluster,
     "device": _device,
 }

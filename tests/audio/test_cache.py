@@ -104,19 +104,6 @@ def test_same_bytes_from_any_pool(
     assert _bytes(tmp_path) == _bytes(reference)
 
 
-@pytest.mark.slow
-def test_same_bytes_from_a_dask_cluster(corpus: Path, reference: Path, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address=None, local_directory=str(tmp_path / "dask")
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        _cache(corpus, tmp_path / "cache", executor_factory=lambda n_workers: client.get_executor())
-    assert _bytes(tmp_path / "cache") == _bytes(reference)
-
-
 def test_same_bytes_under_another_hash_seed(corpus: Path, reference: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "77"}
     subprocess.run([sys.executable, "-c", SCRIPT, corpus, tmp_path], env=environment, check=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from artist_transfer.features.essentia_extractor import (
     extract_corpus,
     extract_track,
 )
+from artist_transfer.features.essentia_pool import ShardJob, make_shard_apart
 from artist_transfer.features.essentia_shards import read_corpus
 
 RATE = 44_100
@@ -263,6 +265,27 @@ class TestWorkers:
             )
         assert len(tree(tmp_path / "one")) == 9
         assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+    def test_an_executor_changes_no_byte_and_no_reason(self, tmp_path: Path, fake) -> None:
+        tracks = self.files(tmp_path / "c", t1="ok", t2="crash", t3="less", t4="raise", t5="once", t6="ok")
+        manifests = {}
+        for out, factory in (("pool", None), ("executor", ThreadPoolExecutor)):
+            options = {"corpus_root": tmp_path / "c", "folder": tmp_path / out, "shard_size": 2, "extract": fake}
+            for _ in range(3):  # the second time those are tried again that may have been unlucky, the third none
+                (tmp_path / "log").write_text("")
+                with pytest.warns(ArtistTransferWarning, match="t4"):
+                    manifests[out] = extract_corpus(tracks, n_workers=2, executor_factory=factory, **options)
+            assert (tmp_path / "log").read_text() == ""
+            (tmp_path / "c" / "t5.txt.seen").unlink()
+        assert set(manifests["pool"]["failed"]) == {"t2", "t4"}
+        assert manifests["executor"] == manifests["pool"]
+        assert tree(tmp_path / "executor") == tree(tmp_path / "pool")
+
+    def test_an_interpreter_that_cannot_make_a_shard_says_why(self, tmp_path: Path, fake) -> None:
+        (tmp_path / "o").touch()
+        job = ShardJob(str(tmp_path / "o" / "shard"), (("t1", "t1.txt"),), 9.0, fake)
+        with pytest.raises(ArtistTransferError, match=r"o/shard was not made \(exit status 1\): NotADirectoryError"):
+            make_shard_apart(job)
 
     def test_what_is_done_is_not_done_twice_and_damage_is_made_good(self, tmp_path: Path, fake) -> None:
         tracks = self.files(tmp_path / "c", **{f"t{i}": "ok" for i in range(4)})

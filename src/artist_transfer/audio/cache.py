@@ -63,7 +63,8 @@ def cache_mel(
     n_workers : int [>= 1], optional
         Processes; as many as this process has cores if not given. The result does not depend on it.
     executor_factory : callable, optional
-        Gives the executor to map shards over, from `n_workers`: for instance that of a Dask cluster.
+        Gives the executor to map shards over, from `n_workers`: for instance that of a Dask cluster, see
+        `artist_transfer.cluster.dask_executor_factory`.
     decoder : str
         ``module:function``, see `artist_transfer.audio.decode.decode`.
     progress : bool
@@ -98,6 +99,7 @@ def cache_mel(
             probe=probe,
             limits=limits or Limits(),
             decoder=decoder,
+            base=Path.cwd().as_posix(),
         ),
     )
     shards = build_shards(specs, n_workers=n_workers, executor_factory=executor_factory, progress=progress)

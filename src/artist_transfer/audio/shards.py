@@ -51,6 +51,7 @@ class ShardSpec:
     probe : ProbeParams
     limits : Limits, what one file may cost
     decoder : str, ``module:function``, see `artist_transfer.audio.decode.decode`
+    base : str, folder that relative paths start from, for a worker that was started elsewhere; no part of the name
     """
 
     rows: tuple[Row, ...]
@@ -60,6 +61,7 @@ class ShardSpec:
     probe: ProbeParams = field(default_factory=ProbeParams)
     limits: Limits = field(default_factory=Limits)
     decoder: str = DECODER
+    base: str = ""
 
     @property
     def name(self) -> str:
@@ -69,17 +71,17 @@ class ShardSpec:
     @property
     def frames_path(self) -> Path:
         """File with the frames."""
-        return Path(self.folder, f"{self.name}.npy")
+        return Path(self.base, self.folder, f"{self.name}.npy")
 
     @property
     def sidecar_path(self) -> Path:
         """File with the probe rows and the checksum of the frames."""
-        return Path(self.folder, f"{self.name}.json")
+        return Path(self.base, self.folder, f"{self.name}.json")
 
     @property
     def facts_path(self) -> Path:
         """File with size and time of the source files."""
-        return Path(self.folder, f"{self.name}.stat.json")
+        return Path(self.base, self.folder, f"{self.name}.stat.json")
 
 
 def finished_shard(spec: ShardSpec) -> dict[str, Any] | None:
@@ -190,7 +192,7 @@ def _write_header(stream: BinaryIO, n_frames: int, n_mels: int) -> None:
 def _requests(spec: ShardSpec) -> Iterator[dict[str, Any]]:
     shared = {"front_end": asdict(spec.front_end), "probe": asdict(spec.probe), "decoder": spec.decoder}
     for track_id, path, declared_s in spec.rows:
-        full = os.path.join(spec.corpus_root, path)
+        full = os.path.join(spec.base, spec.corpus_root, path)
         yield {"track_id": track_id, "path": full, "declared_s": declared_s, **shared}
 
 
@@ -223,7 +225,7 @@ def _source_facts(spec: ShardSpec) -> dict[str, list[int] | None]:
     """Return size, time of change and permission of each source file; None if it is not there."""
     facts: dict[str, list[int] | None] = {}
     for track_id, path, _ in spec.rows:
-        full = os.path.join(spec.corpus_root, path)
+        full = os.path.join(spec.base, spec.corpus_root, path)
         try:
             found = os.stat(full)
             facts[track_id] = [found.st_size, found.st_mtime_ns, int(os.access(full, os.R_OK))]

@@ -14,11 +14,10 @@ and again whenever it is given more time.
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import Executor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,14 +25,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from artist_transfer.artifacts import fingerprint, open_folder, read_json
+from artist_transfer.artifacts import fingerprint, read_json
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
-from artist_transfer.features.essentia_shards import Failure, Result, mend_shard, unsettled_tracks, write_shard
-from artist_transfer.processes import end_with_parent, light_spawn
+from artist_transfer.features.essentia_pool import ShardJob, left_to_do, make_shards, map_shards
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pebble import ProcessFuture
 
 SAMPLE_RATE = 44_100
 STATISTICS = ("mean", "var", "median", "min", "max", "dmean", "dmean2", "dvar", "dvar2")
@@ -151,6 +148,7 @@ def extract_corpus(
     shard_size: int = 64,
     timeout_s: float = 120.0,
     extract: Extract = extract_track,
+    executor_factory: Callable[[int], Executor] | None = None,
 ) -> dict[str, Any]:
     """Describe every track of a corpus, or find that it has been done.
 
@@ -171,6 +169,9 @@ def extract_corpus(
         or only one try.
     extract : callable
         Describes one file; another one is for tests.
+    executor_factory : callable, optional
+        Gives the executor to map shards over, from `n_workers`: for instance that of a Dask cluster, see
+        `artist_transfer.cluster.dask_executor_factory`. By default a pool of processes here.
 
     Returns
     -------
@@ -186,23 +187,29 @@ def extract_corpus(
     """
     _check_parameters(usable_table, n_workers=n_workers, shard_size=shard_size, timeout_s=timeout_s)
     settings = extractor_settings()
-    folder, corpus_root = Path(folder), Path(corpus_root)
+    folder, root = Path(folder), Path(corpus_root).absolute()
     tracks = sorted(zip(*(usable_table[name] for name in ("track_id", "audio_hash", "path")), strict=True))
     shards = [tracks[start : start + shard_size] for start in range(0, len(tracks), shard_size)]
     names = [fingerprint(settings, [track[:2] for track in shard]) for shard in shards]
-    to_do, known = [], set()
-    for name, shard in zip(tqdm(names, desc="checking shards", unit="shard", leave=False), shards, strict=True):
-        if open_folder(folder / name) is not None:
-            known.add(name)
-            again = unsettled_tracks(folder / name, timeout_s)
-            shard = [track for track in shard if track[0] in again]
-        if shard:
-            to_do.append((name, shard))
+    jobs = [
+        ShardJob(
+            folder=str((folder / name).absolute()),
+            tracks=tuple((track_id, str(root / path)) for track_id, _, path in shard),
+            timeout_s=timeout_s,
+            describe=partial(_encoded, extract),
+        )
+        for name, shard in zip(names, shards, strict=True)
+    ]
+    left = [left_to_do(job) for job in tqdm(jobs, desc="checking shards", unit="shard", leave=False)]
+    to_do = [rest for rest in left if rest is not None]
     if to_do:
-        done = len(tracks) - sum(len(shard) for _, shard in to_do)
+        done = len(tracks) - sum(len(rest.tracks) for rest in to_do)
         with tqdm(total=len(tracks), initial=done, desc="Essentia", unit="track") as bar:
-            for name, results in _run(to_do, corpus_root, n_workers, timeout_s, extract, bar):
-                (mend_shard if name in known else write_shard)(folder / name, results)
+            if executor_factory is None:
+                make_shards(to_do, n_workers=n_workers, on_track=bar.update)
+            else:
+                whole = [(job, len(rest.tracks)) for job, rest in zip(jobs, left, strict=True) if rest is not None]
+                map_shards(whole, executor_factory(n_workers), on_tracks=bar.update)
     return _manifest(folder, names, settings)
 
 
@@ -215,75 +222,11 @@ def _check_parameters(table: pd.DataFrame, **limits: float) -> None:
             raise ArtistTransferError(f"{name} is {value}; it has to be above 0")
 
 
-def _start_worker() -> None:
-    """Make a worker quiet and single-threaded: the decoder writes to stderr for every odd header."""
-    end_with_parent()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-
-
 def _encoded(extract: Extract, path: str) -> tuple[list[str], np.ndarray]:
     numbers = encode(extract(path))
     names = sorted(numbers)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and such a descriptor is dropped and named
         return names, np.array([numbers[name] for name in names], dtype=np.float64).astype(np.float32)
-
-
-def _run(
-    shards: Sequence[tuple[str, Sequence[tuple[str, str, str]]]],
-    corpus_root: Path,
-    n_workers: int,
-    timeout_s: float,
-    extract: Extract,
-    bar: tqdm,
-) -> Iterator[tuple[str, list[Result]]]:
-    from pebble import ProcessPool
-
-    with light_spawn() as context:
-        pool = ProcessPool(max_workers=n_workers, initializer=_start_worker, context=context)
-        waiting: deque[tuple[str, list[tuple[str, ProcessFuture]]]] = deque()
-
-        def collect() -> tuple[str, list[Result]]:
-            name, futures = waiting.popleft()
-            results = []
-            for track_id, future in futures:
-                results.append(_result_of(track_id, future, timeout_s))
-                bar.update(1)
-            return name, results
-
-        try:
-            for name, shard in shards:
-                paths = [(track_id, str(corpus_root / path)) for track_id, _, path in shard]
-                tasks = [(i, pool.schedule(_encoded, args=(extract, path), timeout=timeout_s)) for i, path in paths]
-                waiting.append((name, tasks))
-                # One shard is always waiting behind the one being collected, so that no worker idles at a border.
-                if len(waiting) > 1 + n_workers // max(1, len(shard)):
-                    yield collect()
-            while waiting:
-                yield collect()
-        finally:
-            pool.stop()
-            pool.join()
-
-
-def _result_of(track_id: str, future: ProcessFuture, timeout_s: float) -> Result:
-    from pebble import ProcessExpired
-
-    try:
-        names, values = future.result()
-    except FutureTimeoutError:
-        failure = Failure(f"took longer than {timeout_s:g} s", "timed out", timeout_s)
-    except ProcessExpired as error:
-        failure = Failure(f"the extractor crashed (exit code {error.exitcode})", "crashed", timeout_s)
-    except MemoryError:
-        failure = Failure("the extractor ran out of memory", "crashed", timeout_s)
-    except Exception as error:  # whatever one file does to the extractor, the other files go on
-        failure = Failure(str(error) or type(error).__name__, "refused", timeout_s)
-    else:
-        return track_id, names, values, None
-    return track_id, [], np.empty(0, dtype=np.float32), failure
 
 
 def _manifest(folder: Path, names: Sequence[str], settings: Mapping[str, object]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from artist_transfer.pipelines.cluster import ClusterBlock, executor_factory
 from artist_transfer.pipelines.mel_cache.params import MelBlock
 from artist_transfer.processes import cpu_count
 
@@ -20,6 +21,7 @@ def cache_mel(
     mel: MelBlock,
     workers: int | None,
     cache_root: str,
+    cluster: ClusterBlock,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Decode, probe and store the log-mel of every track.
 
@@ -35,6 +37,8 @@ def cache_mel(
         Processes; None for all cores.
     cache_root : str
         Where the shards go.
+    cluster : ClusterBlock
+        Other machines to work on.
 
     Returns
     -------
@@ -46,15 +50,18 @@ def cache_mel(
     from artist_transfer.audio.cache import cache_mel as cache
     from artist_transfer.audio.mel import FRONT_ENDS
     from artist_transfer.audio.probe import ProbeParams
+    from artist_transfer.audio.workers import close_idle_workers
 
+    root, folder = Path(corpus_facts["root"]), Path(cache_root) / "mel"
     return cache(
         track_table,
-        corpus_root=Path(corpus_facts["root"]),
+        corpus_root=root,
         front_end=FRONT_ENDS[mel.front_end],
         probe=ProbeParams(**mel.probe.model_dump()),
-        folder=Path(cache_root) / "mel",
+        folder=folder,
         shard_size=mel.shard_size,
         n_workers=workers or cpu_count(),
+        executor_factory=executor_factory(cluster, corpus_root=root, folder=folder, at_end=close_idle_workers),
     )
 
 

@@ -22,7 +22,14 @@ def create_pipeline(**kwargs: object) -> Pipeline:
         nodes=[
             Node(
                 nodes.cache_mel,
-                inputs=["track_table", "corpus_facts", "params:mel", "params:workers", "params:cache_root"],
+                inputs=[
+                    "track_table",
+                    "corpus_facts",
+                    "params:mel",
+                    "params:workers",
+                    "params:cache_root",
+                    "params:cluster",
+                ],
                 outputs=["mel_manifest", "probe_table"],
                 name="cache_mel",
             ),
