@@ -1,4 +1,6 @@
-"""Training steps against the same step on one fixed batch, on the CPU and, where there is one, on a GPU.
+"""Plain training steps against the same step on one fixed batch, on the CPU and, where there is one, on a GPU.
+
+The fast engine, which a GPU uses by itself, is measured by ``bench_gpu``.
 
 Needs torch, numpy, safetensors and this package only: ``PYTHONPATH=src python benchmarks/bench_training.py`` runs on a
 bare machine. The loop that is measured is `train` itself, with its sampler, history and progress. Its `stop` hook is
@@ -192,7 +194,7 @@ def run(threads: int | None = None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, kind, place, precision in cases:
         device, scale = torch.device(kind), SCALES[kind]
-        params = TrainParams(epochs=1, precision="bfloat16" if precision == "bfloat16" else "float32")
+        params = TrainParams(epochs=1, precision="bfloat16" if precision == "bfloat16" else "float32", engine="plain")
         hook = measure(device, place, params, scale)
         real = statistics.median(hook.real) / scale.block
         # neighbours in time are compared: on a busy machine the median of their ratios is steadier than that of sums

@@ -40,31 +40,36 @@ class Interrupted(SystemExit):
 
 
 @contextmanager
-def stop_on_sigterm() -> Iterator[Stop]:
+def stop_on_sigterm(number: int = signal.SIGTERM) -> Iterator[Stop]:
     """Turn the first SIGTERM into a flag; a second one acts as it would have done before.
+
+    Parameters
+    ----------
+    number : int
+        Another signal.
 
     Yields
     ------
     callable
-        Returns True once SIGTERM has come. Outside the main thread, where Python allows no signal handlers, always
+        Returns True once the signal has come. Outside the main thread, where Python allows no signal handlers, always
         False.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     came = threading.Event()
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     handler_before = signal.SIG_DFL if before is None else before  # None: one that was not set from Python
 
     def handler(_number: int, _frame: object) -> None:
         came.set()
-        signal.signal(signal.SIGTERM, handler_before)
+        signal.signal(number, handler_before)
 
-    signal.signal(signal.SIGTERM, handler)
+    signal.signal(number, handler)
     try:
         yield came.is_set
     finally:
-        signal.signal(signal.SIGTERM, handler_before)
+        signal.signal(number, handler_before)
 
 
 def save_checkpoint(folder: str | Path, step: int, *, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:

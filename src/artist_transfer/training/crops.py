@@ -147,24 +147,24 @@ class FrameStore:
         std[std < 1e-6] = 1.0
         return mean.cpu().numpy(), std.cpu().numpy()
 
-    def gather(self, starts: Tensor, crop: int) -> Tensor:
+    def gather(self, starts: Tensor, crop: int | Tensor) -> Tensor:
         """Copy crops out of the store and onto the device.
 
         Parameters
         ----------
         starts : Tensor [shape=(batch,)], int64
             First frame of each crop, on the device of `frames`.
-        crop : int >= 1
-            Frames of a crop.
+        crop : int >= 1, or Tensor [shape=(crop,)], int64
+            Frames of a crop; or their numbers from 0, where those are at hand on the device.
 
         Returns
         -------
         Tensor [shape=(batch, 1, band, frame)], float16, dB
             A view whose bands lie next to each other in memory.
         """
-        steps = torch.arange(crop, device=starts.device)
+        steps = torch.arange(crop, device=starts.device) if isinstance(crop, int) else crop
         rows = (starts[:, None] + steps).flatten()  # selecting whole rows is 6 times as fast as a 2-D index
-        crops = self.frames.index_select(0, rows).view(len(starts), crop, self.n_mels)  # (batch, frame, band)
+        crops = self.frames.index_select(0, rows).view(len(starts), len(steps), self.n_mels)  # (batch, frame, band)
         if crops.device.type != self.device.type:
             crops = crops.pin_memory().to(self.device, non_blocking=True)
         return crops.transpose(1, 2).unsqueeze(1)  # (batch, 1, band, frame)
@@ -202,14 +202,28 @@ class CropSampler:
         Frames of a crop.
     seed : int >= 0
         Seed of the permutations and starts.
+    part : tuple of (int, int)
+        Rank and number of ranks: each draws the same batches, and gathers its own part of them only.
 
     Raises
     ------
     ArtistTransferError
-        If the targets are over other tracks, or a track is shorter than a crop.
+        If the targets are over other tracks, a track is shorter than a crop, or the parts of a batch are not equal.
     """
 
-    def __init__(self, store: FrameStore, targets: TaskTargets, *, batch: int = 64, crop: int = 43, seed: int) -> None:
+    def __init__(
+        self,
+        store: FrameStore,
+        targets: TaskTargets,
+        *,
+        batch: int = 64,
+        crop: int = 43,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        rank, world = part
+        if batch % world:
+            raise ArtistTransferError(f"a batch of {batch} crops cannot be divided among {world} ranks")
         if targets.n_tracks != len(store.track_ids):
             raise ArtistTransferError(
                 f"targets are over {targets.n_tracks} tracks, the frame store has {len(store.track_ids)}"
@@ -221,6 +235,7 @@ class CropSampler:
                 f"{store.track_ids[short[0]]} with {store.lengths[short[0]]} frames"
             )
         self._store, self._targets = store, targets
+        self._part = slice(rank * batch // world, (rank + 1) * batch // world)
         self.batch, self.crop, self.seed = batch, crop, seed
         self._soft = {task: torch.from_numpy(target.soft).to(store.device) for task, target in targets.items()}
         self._drawn = dict.fromkeys(targets, 0)
@@ -259,9 +274,9 @@ class CropSampler:
 
         Returns
         -------
-        crops : Tensor [shape=(batch, 1, band, frame)], float16, dB
+        crops : Tensor [shape=(batch / ranks, 1, band, frame)], float16, dB
             Raw log-mel on the device.
-        soft : Tensor [shape=(batch, n_out)], float32
+        soft : Tensor [shape=(batch / ranks, n_out)], float32
             Their targets.
         """
         n = len(self._targets[task].rows)
@@ -275,7 +290,57 @@ class CropSampler:
             self._drawn[task] += taken
             missing -= taken
         order, start = (pieces[0] if len(pieces) == 1 else torch.cat(pieces) for pieces in (orders, starts))
-        return self._store.gather(start, self.crop), self._soft[task][order]
+        return self._store.gather(start[self._part], self.crop), self._soft[task][order[self._part]]
+
+    def upcoming(self, task: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Look ahead at the crops that will be drawn, without drawing them.
+
+        Parameters
+        ----------
+        task : str
+            The task.
+        count : int >= 1
+            How many.
+
+        Returns
+        -------
+        order : np.ndarray [shape=(count,)], int64
+            Indices into the task's targets.
+        firsts : np.ndarray [shape=(count,)], int64
+            First frame of each crop in the store.
+        """
+        target, begin = self._targets[task], self._drawn[task]
+        n = len(target.rows)
+        numbers = range(begin // n, (begin + count - 1) // n + 1)
+        orders, starts = zip(*(self.permutation(task, number) for number in numbers), strict=True)
+        here = slice(begin % n, begin % n + count)
+        order, start = np.concatenate(orders)[here], np.concatenate(starts)[here]
+        return order, self._store.offsets[target.rows[order]] + start
+
+    def skip(self, task: str) -> None:
+        """Count the next batch of a task as drawn, for it was taken from what `upcoming` said.
+
+        Parameters
+        ----------
+        task : str
+            The task.
+        """
+        self._drawn[task] += self.batch
+
+    def soft(self, task: str) -> Tensor:
+        """Return all targets of a task.
+
+        Parameters
+        ----------
+        task : str
+            The task.
+
+        Returns
+        -------
+        Tensor [shape=(n, n_out)], float32
+            On the device, as `permutation` counts them.
+        """
+        return self._soft[task]
 
     def _plan(self, task: str, number: int) -> tuple[Tensor, Tensor]:
         """Return a permutation as tensors that lie where they are used; whole, so that batches cost no transfer."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.processes import cpu_count
@@ -117,6 +118,59 @@ def surroundings(device: torch.device, *, seed: int, threads: int | None) -> Ite
             torch.backends.cudnn.benchmark = benchmark_before
 
 
+class OwnGenerator:
+    """A generator that takes the place of torch's default one for a block, so that no one else moves it.
+
+    Parameters
+    ----------
+    device : torch.device
+        Whose default generator it stands in for.
+    seed : int >= 0
+        Its seed; the numbers are those of the default generator under ``torch.manual_seed(seed)``.
+    """
+
+    def __init__(self, device: torch.device, *, seed: int) -> None:
+        self.device = device
+        self._generator = torch.Generator(device)
+        self._generator.manual_seed(seed)
+
+    def get_state(self) -> Tensor:
+        """Return its state, on the host, as ``torch.get_rng_state`` or ``torch.cuda.get_rng_state`` would."""
+        return self._generator.get_state()
+
+    def set_state(self, state: Tensor) -> None:
+        """Go on where `get_state` was called."""
+        self._generator.set_state(state.cpu())
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let all that draws random numbers in the block draw them here.
+
+        Yields
+        ------
+        None
+            Afterwards the default generator is as it was. A graph that is captured in the block goes on drawing from
+            this generator at each replay, wherever that happens.
+        """
+        if self.device.type == "cuda":
+            index = torch.cuda.current_device() if self.device.index is None else self.device.index
+            default = torch.cuda.default_generators[index]
+            before = default.graphsafe_get_state()
+            default.graphsafe_set_state(self._generator)  # shares the state; a copy would be no good to a graph
+            try:
+                yield
+            finally:
+                default.graphsafe_set_state(before)
+        else:
+            state = torch.get_rng_state()
+            torch.set_rng_state(self._generator.get_state())
+            try:
+                yield
+            finally:
+                self._generator.set_state(torch.get_rng_state())
+                torch.set_rng_state(state)
+
+
 def keep_memory() -> bool:
     """Have the C library keep the memory that is freed.
 
@@ -154,6 +208,10 @@ def pin_threads(threads: int | None) -> int:
     return number
 
 
+class OutOfMemory(ArtistTransferError):  # noqa: N818  (as torch names its own)
+    """Memory ran out; less at once may fit."""
+
+
 @contextmanager
 def memory_errors(device: torch.device, batch: int, *, kept: str | Path | None) -> Iterator[None]:
     """Turn torch's complaint that memory ran out into an error that says what to do.
@@ -174,7 +232,7 @@ def memory_errors(device: torch.device, batch: int, *, kept: str | Path | None) 
 
     Raises
     ------
-    ArtistTransferError
+    OutOfMemory
         If memory ran out.
     """
     try:
@@ -185,7 +243,7 @@ def memory_errors(device: torch.device, batch: int, *, kept: str | Path | None) 
         if not known and not isinstance(error, torch.OutOfMemoryError):
             raise
         where = f" Checkpoints written before are kept in {kept}." if kept is not None else ""
-        raise ArtistTransferError(
+        raise OutOfMemory(
             f"{device} ran out of memory with training.batch = {batch}; make the batch smaller.{where}"
         ) from error
 

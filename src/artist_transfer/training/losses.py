@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -72,7 +73,14 @@ def make_optimisers(
 
 
 def update(
-    net: MultiTaskNet, optimiser: torch.optim.Adam, crops: Tensor, soft: Tensor, *, task: str, precision: Precision
+    net: MultiTaskNet,
+    optimiser: torch.optim.Adam,
+    crops: Tensor,
+    soft: Tensor,
+    *,
+    task: str,
+    precision: Precision,
+    after_backward: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Make one update.
 
@@ -90,6 +98,8 @@ def update(
         The task.
     precision : {"float32", "bfloat16"}
         Arithmetic of the forward pass (autocast); weights and losses are float32.
+    after_backward : callable or None
+        Called with the loss when the gradients are there; may change them, and returns the loss to report.
 
     Returns
     -------
@@ -100,6 +110,7 @@ def update(
         logits = net(crops, task)  # (batch, n_out)
     loss = soft_cross_entropy(logits, soft)
     loss.backward()
+    reported = loss.detach() if after_backward is None else after_backward(loss.detach())
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)  # None, not zero: Adam then passes over what had no part in a step
-    return loss.detach()
+    return reported

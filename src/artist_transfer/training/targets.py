@@ -73,6 +73,17 @@ class TaskTarget:
         """Number of tracks without a target."""
         return self.n_tracks - len(self.rows)
 
+    def hardened(self) -> TaskTarget:
+        """Return the targets with all weight on the heaviest class, the first of several.
+
+        Returns
+        -------
+        TaskTarget
+            One-hot.
+        """
+        hard = np.eye(self.n_out, dtype=np.float32)[self.soft.argmax(axis=1)]
+        return TaskTarget(task=self.task, rows=self.rows, soft=hard, n_tracks=self.n_tracks)
+
     @classmethod
     def from_labels(cls, task: str, labels: Sequence[str | None], classes: Sequence[str]) -> TaskTarget:
         """Make one-hot targets.
