@@ -1,9 +1,8 @@
 """Intervals of scores by bootstrap over artists, and paired differences between systems.
 
 Tracks of one artist are alike, so tracks are not independent draws: what is resampled are artists, with all their
-tracks. A track without an artist is a unit of its own (its recording is, where the table has ``recording_id``). If
-no track has an artist the units are recordings or tracks, and the result says so. Every score is a function of sums
-over units, so a resample is a product of its multiplicities with these sums.
+tracks (see `artist_transfer.evaluation.resampling`). If no track has an artist the units are recordings or tracks, and
+the result says so.
 
 References
 ----------
@@ -13,17 +12,23 @@ Field and Welsh, "Bootstrapping clustered data", J. R. Stat. Soc. B 69(3), 2007:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.evaluation.metrics import FLOOR, METRICS, Checked, validate
-
-STREAM = 7_001  # keeps these draws apart from others that start from the same seed
-CHUNK = 256  # resamples drawn at once
+from artist_transfer.evaluation.metrics import METRICS, validate
+from artist_transfer.evaluation.resampling import (
+    check_resampling,
+    p_values,
+    percentiles,
+    resamples,
+    scores_of_sums,
+    sums_by_unit,
+    units_of,
+)
 
 
 @dataclass(frozen=True)
@@ -90,12 +95,12 @@ def bootstrap_intervals(
     ArtistTransferError
         If the table is not valid, or a parameter out of range.
     """
-    _check(n_resamples, level)
-    units = _units(predictions)
-    sums = _unit_sums(validate(predictions), units)
-    values = _scores(sums.sum(axis=0, keepdims=True))[0]
-    draws = [_scores(weights @ sums) for weights in _resamples(units.count, n_resamples, seed)]
-    low, high = _percentiles(draws, level)
+    check_resampling(n_resamples, level)
+    units = units_of(predictions)
+    sums = sums_by_unit(validate(predictions), units)
+    values = scores_of_sums(sums.sum(axis=0, keepdims=True))[0]
+    draws = [scores_of_sums(weights @ sums) for weights in resamples(units.count, n_resamples, seed)]
+    low, high = percentiles(draws, level)
     scores = {name: (float(values[k]), float(low[k]), float(high[k])) for k, name in enumerate(METRICS)}
     return Intervals(scores, units.name, units.count, len(predictions), units.note)
 
@@ -128,7 +133,7 @@ def paired_difference(
     ArtistTransferError
         If the tables are not valid, or not of the same tracks and truth.
     """
-    _check(n_resamples, level)
+    check_resampling(n_resamples, level)
     first, second = (table.sort_values("track_id", ignore_index=True) for table in (first, second))
     for column in ("track_id", "genre_true"):
         if len(first) != len(second) or not (first[column] == second[column]).all():
@@ -136,14 +141,12 @@ def paired_difference(
                 f"a paired difference needs two tables of the same tracks and truth; {column} differs "
                 f"({len(first)} and {len(second)} rows)"
             )
-    units = _units(first)
-    sums = [_unit_sums(validate(table), units) for table in (first, second)]
+    units = units_of(first)
+    sums = [sums_by_unit(validate(table), units) for table in (first, second)]
     effects = _difference(*(x.sum(axis=0, keepdims=True) for x in sums))[0]
-    draws = [
-        _difference(weights @ sums[0], weights @ sums[1]) for weights in _resamples(units.count, n_resamples, seed)
-    ]
-    low, high = _percentiles(draws, level)
-    p = _p_values(draws)
+    draws = [_difference(weights @ sums[0], weights @ sums[1]) for weights in resamples(units.count, n_resamples, seed)]
+    low, high = percentiles(draws, level)
+    p = p_values(draws)
     return {
         name: Difference(float(effects[k]), float(low[k]), float(high[k]), float(p[k]))
         for k, name in enumerate(METRICS)
@@ -219,92 +222,5 @@ def evaluate_against(
     return flat
 
 
-@dataclass(frozen=True)
-class _Units:
-    """What is resampled: a name, the unit of each row, how many there are."""
-
-    name: str
-    of_row: np.ndarray
-    count: int
-    note: str
-
-
-def _check(n_resamples: int, level: float) -> None:
-    if n_resamples < 1 or not 0 < level < 1:
-        raise ArtistTransferError(
-            f"bootstrap: resamples must be at least 1 (found {n_resamples}) and the level between 0 and 1 ({level})"
-        )
-
-
-def _units(predictions: pd.DataFrame) -> _Units:
-    artists = predictions["artist_id"]
-    known = artists.notna().to_numpy()
-    has_recordings = "recording_id" in predictions.columns
-    own = predictions["track_id"].astype(str)
-    if has_recordings:
-        own = predictions["recording_id"].fillna(predictions["track_id"]).astype(str)
-    labels = np.where(known, "a:" + artists.astype(str), "t:" + own)
-    distinct, of_row = np.unique(labels.astype(str), return_inverse=True)
-    name = "artist" if known.any() else "recording" if has_recordings else "track"
-    notes = []
-    if name != "artist":
-        notes.append(f"no track has an artist: the intervals are over {name}s and may be too narrow")
-    elif not known.all():
-        notes.append(f"{int((~known).sum())} tracks without artist are units of their own")
-    if len(distinct) < 2:
-        notes.append(f"with {len(distinct)} {name} there is nothing to resample: no interval")
-    return _Units(name, of_row, len(distinct), "; ".join(notes))
-
-
-def _unit_sums(checked: Checked, units: _Units) -> np.ndarray:
-    """Sum what the scores need over each unit's tracks: n, log loss, then hits, truth and predictions by class."""
-    size, n = len(checked.classes), len(checked.truth)
-    rows = np.zeros((n, 2 + 3 * size))
-    rows[:, 0] = 1
-    rows[:, 1] = -np.log(np.maximum(checked.p_true, FLOOR))
-    every = np.arange(n)
-    rows[every, 2 + checked.truth] = checked.truth == checked.predicted
-    rows[every, 2 + size + checked.truth] = 1
-    rows[every, 2 + 2 * size + checked.predicted] = 1
-    sums = np.zeros((units.count, rows.shape[1]))
-    np.add.at(sums, units.of_row, rows)
-    return sums
-
-
-def _scores(sums: np.ndarray) -> np.ndarray:
-    """Turn sums (resample, 2 + 3 C) into scores (resample, metric), in the order of METRICS."""
-    n, loss = sums[:, 0], sums[:, 1]
-    hit, true, predicted = np.split(sums[:, 2:], 3, axis=1)  # (resample, class) each
-    occurs = true > 0
-    f1 = np.where(occurs, 2 * hit / np.maximum(true + predicted, 1), 0.0).sum(axis=1) / occurs.sum(axis=1)
-    return np.stack([loss / n, f1, hit.sum(axis=1) / n], axis=1)
-
-
 def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return _scores(first) - _scores(second)
-
-
-def _resamples(n_units: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Give how often each unit is drawn, (resample, unit); nothing with fewer than two units."""
-    if n_units < 2:
-        return
-    draw = np.random.default_rng([seed, STREAM])
-    even = np.full(n_units, 1 / n_units)
-    for start in range(0, n_resamples, CHUNK):
-        yield draw.multinomial(n_units, even, size=min(CHUNK, n_resamples - start)).astype(np.float64)
-
-
-def _percentiles(draws: list[np.ndarray], level: float) -> np.ndarray:
-    if not draws:
-        return np.full((2, len(METRICS)), np.nan)
-    tail = (1 - level) / 2
-    return np.asarray(np.quantile(np.concatenate(draws), [tail, 1 - tail], axis=0))
-
-
-def _p_values(draws: list[np.ndarray]) -> np.ndarray:
-    if not draws:
-        return np.full(len(METRICS), np.nan)
-    drawn = np.concatenate(draws)
-    # the resamples and one more: a p of exactly 0 would claim more than they can tell
-    less, more = ((drawn <= 0).sum(axis=0) + 1, (drawn >= 0).sum(axis=0) + 1)
-    return np.asarray(np.minimum(1.0, 2 * np.minimum(less, more) / (len(drawn) + 1)))
+    return scores_of_sums(first) - scores_of_sums(second)

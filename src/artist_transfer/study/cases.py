@@ -114,7 +114,7 @@ def parse_cases(text: str, *, tasks: str = TASKS) -> tuple[Case, ...]:
     Raises
     ------
     ArtistTransferError
-        If a name is unknown, a task is not among `tasks`, or none is given; names ``study.cases`` and what is allowed.
+        If a name is unknown, a task is not among `tasks`, or none is given; says what is allowed.
     """
     found: dict[str, Case] = {}
     for token in (part.strip() for part in text.split("+")):
@@ -164,40 +164,6 @@ def tasks_of(cases: Iterable[Case]) -> str:
     return in_order("".join(letters & set(TASKS)))
 
 
-def parse_numbers(value: object, *, key: str, least: int = 0) -> tuple[int, ...]:
-    """Read whole numbers joined by +.
-
-    Parameters
-    ----------
-    value : str or int
-        ``0+1+2``; Kedro reads a single one as a number.
-    key : str
-        Dotted key, for the error.
-    least : int
-        The smallest that is allowed.
-
-    Returns
-    -------
-    tuple of int
-        In the order given.
-
-    Raises
-    ------
-    ArtistTransferError
-        If there is none, one is not a whole number or too small, or one stands twice.
-    """
-    parts = [part.strip() for part in str(value).split("+")] if value is not None and str(value).strip() else []
-    allowed = f"allowed are different whole numbers from {least} on, joined by +, such as {least}+{least + 1}"
-    if not parts:
-        raise ArtistTransferError(f"{key} is empty; {allowed}")
-    if not all(part.isdecimal() and int(part) >= least for part in parts):
-        raise ArtistTransferError(f"{key}={value}: {allowed}")
-    numbers = tuple(int(part) for part in parts)
-    if len(set(numbers)) < len(numbers):
-        raise ArtistTransferError(f"{key}={value}: a number stands twice; {allowed}")
-    return numbers
-
-
 def _read(token: str, tasks: str) -> Sequence[Case]:
     if token in SETS:
         return all_cases(token, tasks)
@@ -207,9 +173,7 @@ def _read(token: str, tasks: str) -> Sequence[Case]:
     letters, architecture = in_order(match["tasks"]), match["architecture"]
     lacking = sorted(set(tasks_of([single(letters)])) - set(tasks), key=task_rank)
     if lacking:
-        raise ArtistTransferError(
-            f"{token!r} needs task {', '.join(lacking)}, but tasks={tasks}. {_allowed(tasks)}"
-        )
+        raise ArtistTransferError(f"{token!r} needs task {', '.join(lacking)}, but tasks={tasks}. {_allowed(tasks)}")
     if architecture is None:
         return [single(letters), multi(letters)]
     if architecture.startswith(WSTN):
