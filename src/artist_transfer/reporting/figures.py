@@ -125,7 +125,7 @@ def scores_plot(metrics: Mapping[str, float], paper: PaperResult | None = None, 
     systems = systems_of(metrics)
     if not systems:
         raise ArtistTransferError("metrics: there is no transfer.log_loss, so there are no scores to draw")
-    labels = [_wrapped(system_label(name)) for name in systems]
+    labels = [wrapped(system_label(name)) for name in systems]
     titles = ("log loss: lower is better", "macro F1: higher is better", "accuracy: higher is better")
     figure = make_subplots(rows=1, cols=3, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04)
     for column, metric in enumerate(METRICS, start=1):
@@ -133,7 +133,7 @@ def scores_plot(metrics: Mapping[str, float], paper: PaperResult | None = None, 
         figure.add_scatter(
             x=[_or_none(value) for value, _, _ in scores],
             y=labels,
-            error_x=_error_bars(scores),
+            error_x=error_bars(scores),
             mode="markers",
             marker={"size": 11, "color": [COLOURS[0]] + ["#444444"] * (len(systems) - 1)},
             customdata=[[f"{low:.3f} to {high:.3f}" if isfinite(low) else "none"] for _, low, high in scores],
@@ -145,7 +145,7 @@ def scores_plot(metrics: Mapping[str, float], paper: PaperResult | None = None, 
         if paper is not None and value is not None:
             figure.add_scatter(
                 x=[value],
-                y=[_wrapped(paper.label)],
+                y=[wrapped(paper.label)],
                 mode="markers",
                 marker={"size": 11, "color": GREY, "symbol": "diamond-open", "line": {"width": 2}},
                 hovertemplate="other data, not comparable: %{x:.4f}<extra></extra>",
@@ -153,7 +153,7 @@ def scores_plot(metrics: Mapping[str, float], paper: PaperResult | None = None, 
                 col=column,
             )
         figure.update_xaxes(title_text=UNITS[metric], row=1, col=column, rangemode="tozero")
-    order = labels + ([_wrapped(paper.label)] if paper is not None else [])
+    order = labels + ([wrapped(paper.label)] if paper is not None else [])
     figure.update_yaxes(categoryorder="array", categoryarray=order[::-1])
     return _dressed(figure, f"Scores with {percent(level)} intervals", height=200 + 48 * len(order), showlegend=False)
 
@@ -221,7 +221,7 @@ def genre_f1_plot(per_genre: pd.DataFrame) -> go.Figure:
         x=[value for value, _, _ in scores],
         y=names,
         mode="markers",
-        error_x=_error_bars(scores) if low_column else None,
+        error_x=error_bars(scores) if low_column else None,
         marker={"size": 11, "color": COLOURS[0]},
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )
@@ -355,7 +355,8 @@ def _require(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
         raise ArtistTransferError(f"{what}: columns missing: {missing}; it has {list(table.columns)}")
 
 
-def _error_bars(scores: Sequence[tuple[float, float, float]]) -> dict[str, object]:
+def error_bars(scores: Sequence[tuple[float, float, float]]) -> dict[str, object]:
+    """Return plotly's error bars for scores with their intervals; none where there is no interval."""
     above = [high - value if isfinite(high) else 0.0 for value, _, high in scores]
     below = [value - low if isfinite(low) else 0.0 for value, low, _ in scores]
     return {
@@ -375,7 +376,8 @@ def _interval_columns(table: pd.DataFrame) -> tuple[str, str]:
     return "", ""
 
 
-def _wrapped(text: str, width: int = 26) -> str:
+def wrapped(text: str, width: int = 26) -> str:
+    """Return a label in lines of at most `width` characters, escaped."""
     lines = [""]
     for word in escape(text, quote=False).split(" "):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:

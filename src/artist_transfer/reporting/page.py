@@ -6,39 +6,21 @@ data and not code, and the page's content security policy lets run the two scrip
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.reporting import figures as plots
 from artist_transfer.reporting import tables
 from artist_transfer.reporting.paper import TASK_NAMES, PaperResult, paper_result
 from artist_transfer.reporting.scores import comparisons_of, findings, percent
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from artist_transfer.reporting.shell import Shown, render, shown
 
 _T = TypeVar("_T")
 
-LOADER = """
-for (const place of document.querySelectorAll("div.plot")) {
-  const figure = JSON.parse(document.getElementById(place.id + "-data").textContent);
-  Plotly.newPlot(place, figure.data, figure.layout, {
-    responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"],
-  });
-}
-document.querySelectorAll("details").forEach(function (details) {
-  details.addEventListener("toggle", function () { window.dispatchEvent(new Event("resize")); });
-});
-"""
 SECTIONS = {
     "data": "What went in",
     "split": "Split and leakage",
@@ -52,16 +34,6 @@ FIT_ON_ALL = (
     "The factors were fitted on all tracks, those of the test included (fit_on: all, the paper's way): "
     "scores are then optimistic."
 )
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """A figure in the page."""
-
-    name: str
-    alt: str
-    height: int
-    data: Markup
 
 
 def render_report(
@@ -167,7 +139,7 @@ def render_report(
             None if skipped else confusion, scores, paper, level,
         ),
     }  # fmt: skip
-    return _render(context)
+    return render("page.html", context)
 
 
 def _figures(
@@ -180,57 +152,52 @@ def _figures(
     scores: Mapping[str, float],
     paper: PaperResult | None,
     level: float,
-) -> dict[str, _Shown | None]:
+) -> dict[str, Shown | None]:
     """Draw what there is data for."""
-    shown: dict[str, _Shown | None] = dict.fromkeys(
+    found: dict[str, Shown | None] = dict.fromkeys(
         ("left_out", "factors", "training", "scores", "genres", "confusion", "map")
     )
     if len(quarantine_table):
-        shown["left_out"] = _shown(
+        found["left_out"] = shown(
             "left_out", plots.left_out_plot(quarantine_table), "Number of tracks left out for each reason."
         )
     if factor_tables:
-        shown["factors"] = _shown(
+        found["factors"] = shown(
             "factors",
             plots.factor_plot(factor_tables),
             "Mean share of an artist's heaviest group, of its second and so on, in the first fold. The "
             "steeper, the more a factor tells; a flat line is a target that says nothing.",
         )
     if history is not None and len(history):
-        shown["training"] = _shown(
+        found["training"] = shown(
             "training",
             plots.training_curves_plot(history),
             "Training loss of each task by epoch. A factor is a soft target, so its loss cannot fall to 0.",
         )
     if scores:
-        shown["scores"] = _shown(
+        found["scores"] = shown(
             "scores",
             plots.scores_plot(scores, paper, level=level),
             f"Scores of each system on the test tracks with {percent(level)} intervals"
             + ("; the hollow diamond is the paper's, on other data." if paper else "."),
         )
     if per_genre is not None and len(per_genre):
-        shown["genres"] = _shown("genres", plots.genre_f1_plot(per_genre), "F1 of each genre, best first.")
+        found["genres"] = shown("genres", plots.genre_f1_plot(per_genre), "F1 of each genre, best first.")
     if confusion is not None and len(confusion):
-        shown["confusion"] = _shown(
+        found["confusion"] = shown(
             "confusion",
             plots.confusion_plot(confusion),
             "Number of test tracks by true genre (rows) and predicted genre (columns), coloured by the share "
             "of the true genre.",
         )
     if map_table is not None and len(map_table):
-        shown["map"] = _shown(
+        found["map"] = shown(
             "map",
             plots.artist_map_plot(map_table),
             "Each point is an artist; artists whose music the nets hear alike are near each other. Point at "
             "one to see its name.",
         )
-    return shown
-
-
-def _shown(name: str, figure: go.Figure, alt: str) -> _Shown:
-    text = str(figure.to_json()).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-    return _Shown(f"figure-{name}", alt, int(figure.layout.height or 430), Markup(text))
+    return found
 
 
 def _alarms(leaks: Sequence[str], flat: Mapping[str, object]) -> list[str]:
@@ -286,29 +253,3 @@ def _kind(letter: str, reading: pd.DataFrame | None, facts: Mapping[str, Any]) -
 def _confusion_table(confusion: pd.DataFrame) -> tables.Table:
     named = confusion.rename_axis(index="true / predicted", columns=None).reset_index()
     return tables.frame_table(named, "Test tracks by true genre (rows) and predicted genre (columns)")
-
-
-def _render(context: Mapping[str, object]) -> str:
-    from plotly.offline import get_plotlyjs
-
-    plotly = str(get_plotlyjs())
-    if "</script" in plotly.lower():
-        raise AssertionError("plotly.js would end its own script element")
-    environment = Environment(
-        loader=PackageLoader("artist_transfer.reporting", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
-        **context,
-        script_hashes=Markup(" ".join(f"'sha256-{_digest(script)}'" for script in (plotly, LOADER))),
-        plotly=Markup(plotly),
-        loader=Markup(LOADER),
-    )
-
-
-def _digest(script: str) -> str:
-    # a browser reads line ends of HTML as \n before it hashes
-    return b64encode(hashlib.sha256(script.replace("\r\n", "\n").encode()).digest()).decode()

@@ -262,7 +262,7 @@ def scores_table(metrics: Mapping[str, float], paper: PaperResult | None, *, lev
     """
     rows = []
     for name in systems_of(metrics):
-        cells = [_with_interval(*score_of(metrics, name, metric)) for metric in METRICS]
+        cells = [with_interval(*score_of(metrics, name, metric)) for metric in METRICS]
         rows.append((system_label(name), *cells))
     note = ""
     if paper is not None:
@@ -294,7 +294,7 @@ def comparisons_table(comparisons: Sequence[Mapping[str, object]], *, level: flo
             system_label(str(row["baseline"])),
             METRICS.get(str(row["metric"]), str(row["metric"])),
             *(signed(number(row[key])) for key in ("effect", "low", "high")),
-            _p_text(number(row.get("p"))),
+            p_text(number(row.get("p"))),
             VERDICTS[verdict_of(row)],
         )
         for row in comparisons
@@ -360,7 +360,8 @@ def _parameter_text(value: object) -> str:
     return str(value)
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return a score and its interval as text, a missing score as a dash."""
     if not isfinite(value):
         return "–"
     return (
@@ -368,7 +369,8 @@ def _with_interval(value: float, low: float, high: float) -> str:
     )
 
 
-def _p_text(p: float) -> str:
+def p_text(p: float) -> str:
+    """Return a p value as text, a missing one as a dash."""
     if not isfinite(p):
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
