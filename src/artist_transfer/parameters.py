@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.agf_study.params import StudyBlock, check_study
+from artist_transfer.pipelines.cluster import ClusterBlock
 from artist_transfer.pipelines.download.params import DownloadBlock
 from artist_transfer.pipelines.feature_learning.params import (
     Architecture,
@@ -50,6 +52,7 @@ class RunParameters(Block):
     tracking: bool = True
     mlflow_run_id: str | None = None
     cache_root: str = "data/cache"
+    cluster: ClusterBlock = ClusterBlock()
     ingestion: IngestionBlock = IngestionBlock()
     download: DownloadBlock = DownloadBlock()
     splitting: SplittingBlock = SplittingBlock()
@@ -57,6 +60,7 @@ class RunParameters(Block):
     factors: FactorsBlock = FactorsBlock()
     training: TrainingBlock = TrainingBlock()
     transfer: TransferBlock = TransferBlock()
+    study: StudyBlock = StudyBlock()
 
     @field_validator("tasks")
     @classmethod
@@ -69,6 +73,7 @@ class RunParameters(Block):
             raise ValueError(
                 f"folds={self.folds} needs split=artist_disjoint (every artist is tested once), not split={self.split}"
             )
+        check_study(self.study, self.tasks)
         return self
 
 

@@ -30,7 +30,9 @@ class SummaryHooks:
 
         console = Console()
         names = sorted(pipeline.all_outputs())
-        level = catalog.load("interval_facts").get("level") if "interval_facts" in names else None
+        has_page = any(name.endswith("_report") for name in names)
+        facts = next((name for name in ("interval_facts", "study_score_facts") if name in names), None)
+        level = catalog.load(facts).get("level") if facts else None
         for name in names:
             if name.endswith("_metrics"):
                 metrics = catalog.load(name)
@@ -38,7 +40,8 @@ class SummaryHooks:
                     console.print(_score_table(metrics, level))
         for name in names:
             if name.endswith("_csv"):
-                console.print(_plain_table(catalog.load(name)))
+                if not has_page:  # which shows it better
+                    console.print(_plain_table(catalog.load(name)))
                 console.print(escape(f"Table: {catalog.get(name)._describe()['filepath']}"), soft_wrap=True)
         for name in names:
             if name.endswith("_report"):

@@ -27,6 +27,11 @@ pytestmark = pytest.mark.slow
         (["--pipeline=agf_multitask", "--env=table"], {"corpus_root": "nowhere"}, ["corpus_root=nowhere"]),
         (["--pipeline=agf_multitask"], {"embeddings": "no.parquet"}, ["embeddings=no.parquet"]),
         (["--pipeline=predict"], {"audio": "no.mp3"}, ["no trained model yet"]),
+        (
+            ["--pipeline=mel_cache"],
+            {"cluster__scheduler": "tcp://127.0.0.1:9"},
+            ["no Dask scheduler answers", "(Timed"],
+        ),
         (["--pipeline=download"], {}, ["only FMA can be downloaded"]),
     ],
 )

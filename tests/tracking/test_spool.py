@@ -160,3 +160,36 @@ def test_the_command_replays_and_says_so(tmp_path, uri, client, run_id, capsys):
     assert main(["--uri", uri, "--spool", str(tmp_path)]) == 0
     assert run_id in capsys.readouterr().out
     assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def children_of(client, run_id: str) -> dict:
+    found = client.search_runs([client.get_run(run_id).info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    return {run.info.run_name: run for run in found}
+
+
+CHILD = {"name": "gs-mtn seed 0", "params": {"case": "gs-mtn", "width": None}, "metrics": {"f1_macro": 0.5}}
+
+
+def test_a_child_run_is_made_once_however_often_it_is_logged(client, run_id):
+    operation = operations.child({**CHILD, "tags": {"status": "done"}, "failed": False}, label="a case")
+    for _ in range(2):
+        operations.perform(operation, client, run_id)
+    (run,) = children_of(client, run_id).values()
+    assert run.data.params == {"case": "gs-mtn"}
+    assert run.data.metrics == {"f1_macro": 0.5}
+    assert run.info.status == "FINISHED"
+    failed = operations.child({**CHILD, "name": "it's", "metrics": {}, "tags": {}, "failed": True}, label="a case")
+    for _ in range(2):
+        operations.perform(failed, client, run_id)
+    assert {name: run.info.status for name, run in children_of(client, run_id).items()} == {
+        "gs-mtn seed 0": "FINISHED",
+        "it's": "FAILED",
+    }
+
+
+def test_child_runs_that_were_kept_are_logged_later(tmp_path, uri, client, run_id):
+    spool = kept(tmp_path, run_id, end=False)
+    spool.append(operations.child({**CHILD, "tags": {}, "failed": False}, label="a case"))
+    spool.close()
+    assert not replay(spool.folder, uri).refused
+    assert list(children_of(client, run_id)) == ["gs-mtn seed 0"]

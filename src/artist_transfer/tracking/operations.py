@@ -7,6 +7,7 @@ tags       ``tags``: name → text
 params     ``params``: name → text
 metrics    ``metrics``: list of [name, value, time in ms, step]
 artifact   ``file``: path of the file, ``folder``: where it goes in the run
+child      ``name``, ``params``, ``metrics``: name → number, ``tags``, ``status``: a run below this one
 end        ``status``: FINISHED, FAILED or KILLED, ``time`` in ms
 =========  ==================================================================
 
@@ -33,6 +34,8 @@ METRICS_PER_CALL = 1000
 LONGEST_PARAMETER = 6000
 LONGEST_TAG = 8000
 CHANGED = "changed_parameter."
+PARENT = "mlflow.parentRunId"
+CHILD = "artist_transfer.child"
 
 
 class RefusedError(Exception):
@@ -124,6 +127,34 @@ def artifact(file: str, *, folder: str, label: str) -> Operation:
         The operation.
     """
     return {"kind": "artifact", "file": file, "folder": folder, "label": label}
+
+
+def child(run: Mapping[str, Any], *, label: str) -> Operation:
+    """Make the operation that logs a run below this one, all at once.
+
+    Parameters
+    ----------
+    run : mapping
+        ``name``, its name; ``params``, ``metrics`` and ``tags`` (name → value), ``failed`` (bool). Doing it again with
+        the same name writes into the same run.
+    label : str
+        The words for it.
+
+    Returns
+    -------
+    dict
+        The operation.
+    """
+    return {
+        "kind": "child",
+        "name": str(run["name"]),
+        "params": {allowed_name(name): str(value) for name, value in run["params"].items() if value is not None},
+        "metrics": {allowed_name(name): float(value) for name, value in run["metrics"].items()},
+        "tags": {allowed_name(name): str(value)[:LONGEST_TAG] for name, value in run["tags"].items()},
+        "status": "FAILED" if run["failed"] else "FINISHED",
+        "time": now(),
+        "label": label,
+    }
 
 
 def end(status: str) -> Operation:
@@ -222,6 +253,24 @@ def _artifact(operation: Operation, client: MlflowClient, run_id: str) -> None:
     client.log_artifact(run_id, operation["file"], operation["folder"] or None)
 
 
+def _child(operation: Operation, client: MlflowClient, run_id: str) -> None:
+    parent = client.get_run(run_id).info
+    mine = f"tags.`{PARENT}` = '{run_id}' and tags.`{CHILD}` = '{operation['name'].replace(chr(39), '_')}'"
+    there = client.search_runs([parent.experiment_id], filter_string=mine, max_results=1)
+    if there:
+        child_id = there[0].info.run_id
+    else:
+        made = {PARENT: run_id, CHILD: operation["name"].replace("'", "_")}
+        child_id = client.create_run(
+            parent.experiment_id, start_time=operation["time"], tags=made, run_name=operation["name"]
+        ).info.run_id
+    _params(operation, client, child_id)
+    values = [[name, value, operation["time"], 0] for name, value in operation["metrics"].items()]
+    _metrics({"metrics": values}, client, child_id)
+    _tags(operation, client, child_id)
+    client.set_terminated(child_id, operation["status"], operation["time"])
+
+
 def _end(operation: Operation, client: MlflowClient, run_id: str) -> None:
     client.set_terminated(run_id, operation["status"], operation["time"])
 
@@ -232,4 +281,4 @@ def _batches(entries: Sequence[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-_PERFORM = {"tags": _tags, "params": _params, "metrics": _metrics, "artifact": _artifact, "end": _end}
+_PERFORM = {"tags": _tags, "params": _params, "metrics": _metrics, "artifact": _artifact, "child": _child, "end": _end}

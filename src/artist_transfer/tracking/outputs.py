@@ -10,6 +10,7 @@ the last part of the name ends in                               it is logged as
 all of these, and ``table``, ``manifest``, ``weights``,         the file that the catalogue saved; what the catalogue
 ``report``, ``facts``, ``html``, ``csv``                        keeps in memory is written as JSON, Parquet or text
 ``weights``                                                     and the folders with safetensors that it names
+``runs``                                                        a run below this one for each of its entries
 anything else                                                   its name, type and file in ``outputs.json``
 ==============================================================  =======================================================
 
@@ -31,7 +32,7 @@ from artist_transfer.tracking.curves import curves
 from artist_transfer.tracking.flatten import flat_metrics
 from artist_transfer.tracking.operations import Operation
 
-ENDINGS = ("metrics", "history", "table", "plot", "manifest", "weights", "report", "facts", "html", "csv")
+ENDINGS = ("metrics", "history", "table", "plot", "manifest", "weights", "report", "facts", "html", "csv", "runs")
 LIMIT_BYTES = 50 * 2**20
 
 
@@ -100,6 +101,8 @@ class OutputRule:
             record["not_logged"] = f"its name ends in none of {', '.join(ENDINGS)}"
             return found
         self._numbers(found, name, ending, data)
+        if ending == "runs":
+            found.operations += [operations.child(run, label=f"run {run['name']}") for run in data]
         if ending == "plot" and hasattr(data, "write_html"):
             self._file(found, name, self._page(name, data), self._folder(name, stored))
         self._files(found, name, data, stored, ending)

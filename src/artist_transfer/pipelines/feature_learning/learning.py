@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from artist_transfer.audio.store import MelStore
+    from artist_transfer.models.dcnn import DcnnConfig
     from artist_transfer.training.crops import FrameStore
     from artist_transfer.training.loop import TrainedNet, TrainParams
     from artist_transfer.training.targets import TaskTarget, TaskTargets
@@ -31,12 +33,17 @@ class Surroundings:
     """What every training of a run shares."""
 
     store: MelStore
-    front_end: Mapping[str, Any]
+    mel_manifest: Mapping[str, Any]
     training: TrainingBlock
     device: torch.device
     seed: int
     threads: int
     cache_root: Path
+
+    @property
+    def front_end(self) -> Mapping[str, Any]:
+        """How the spectrograms were made."""
+        return self.mel_manifest["front_end"]
 
 
 def surroundings(
@@ -77,7 +84,7 @@ def surroundings(
 
     return Surroundings(
         store=MelStore(mel_manifest, usable_table),
-        front_end=mel_manifest["front_end"],
+        mel_manifest=mel_manifest,
         training=training,
         device=resolve_device(device),
         seed=seed,
@@ -238,19 +245,63 @@ def train_nets(
 
 def _train_net(targets: TaskTargets, tracks: pd.DataFrame, around: Surroundings, *, label: str) -> TrainedNet:
     from artist_transfer.models.dcnn import DcnnConfig
-    from artist_transfer.training.loop import train_cached
 
     with training_bar(f"{label}, tasks {''.join(targets)}") as progress:
-        return train_cached(
+        return train_one(
             DcnnConfig(outputs=targets.outputs, shared=len(targets) > 1, width=around.training.width),
-            lambda: frame_store(around, tracks),
             targets,
             train_params(around),
-            source_key=source_key(tracks, around.front_end),
-            device=around.device,
-            cache_root=around.cache_root,
+            around,
+            tracks,
             progress=progress,
         )
+
+
+def train_one(
+    config: DcnnConfig,
+    targets: TaskTargets,
+    params: TrainParams,
+    around: Surroundings,
+    tracks: pd.DataFrame,
+    *,
+    progress: Callable[[int, int, Mapping[str, float]], None],
+) -> TrainedNet:
+    """Train one net in this process, or in several; what is finished is taken from the cache.
+
+    Parameters
+    ----------
+    config : DcnnConfig
+        What to build.
+    targets : TaskTargets
+        What to learn.
+    params : TrainParams
+        How.
+    around : Surroundings
+        Where, and in how many processes.
+    tracks : pd.DataFrame
+        Training tracks, sorted as the targets.
+    progress : callable
+        Told how far it is.
+
+    Returns
+    -------
+    TrainedNet
+        The net.
+    """
+    from artist_transfer.training.distributed import Launch, train_cached_distributed
+
+    keep = ["track_id", "n_frames", "shard", "offset"]
+    return train_cached_distributed(
+        config,
+        partial(rank_store, around.mel_manifest, tracks[keep]),
+        targets,
+        params,
+        launch=Launch(**around.training.distributed.model_dump()),
+        source_key=source_key(tracks, around.front_end),
+        device=around.device,
+        cache_root=around.cache_root,
+        progress=progress,
+    )
 
 
 def train_params(around: Surroundings, *, seed: int | None = None) -> TrainParams:
@@ -271,7 +322,7 @@ def train_params(around: Surroundings, *, seed: int | None = None) -> TrainParam
     from artist_transfer.training.loop import TrainParams
 
     training = around.training
-    shared = training.model_dump(include={"batch", "learning_rate", "l2", "optimiser", "draw", "precision"})
+    shared = training.model_dump(include={"batch", "learning_rate", "l2", "optimiser", "draw", "precision", "engine"})
     return TrainParams(
         epochs=training.epochs or getattr(training.epochs_by_device, around.device.type),
         seed=around.seed if seed is None else seed,
@@ -281,35 +332,43 @@ def train_params(around: Surroundings, *, seed: int | None = None) -> TrainParam
     )
 
 
-def frame_store(around: Surroundings, tracks: pd.DataFrame) -> FrameStore:
+def rank_store(mel_manifest: Mapping[str, Any], tracks: pd.DataFrame, device: torch.device) -> FrameStore:
     """Gather the training frames where the nets will draw from them; gigabytes for a large corpus.
+
+    Opens the shards itself, so that what is handed to another process is small.
 
     Parameters
     ----------
-    around : Surroundings
-        Spectrograms and device.
+    mel_manifest : mapping
+        The spectrograms.
     tracks : pd.DataFrame
         Training tracks, sorted.
+    device : torch.device
+        Where they are wanted.
 
     Returns
     -------
     FrameStore
         Their frames.
     """
+    import torch.distributed
     from tqdm.auto import tqdm
 
+    from artist_transfer.audio.store import MelStore
     from artist_transfer.training.crops import FrameStore
 
+    store = MelStore(mel_manifest, tracks)
     ids = tracks["track_id"].tolist()
     lengths = tracks["n_frames"].astype(int).tolist()
-    with tqdm(total=len(ids), desc="training frames", unit="track", delay=2, leave=False) as bar:
+    quiet = torch.distributed.is_initialized() and torch.distributed.get_rank() > 0
+    with tqdm(total=len(ids), desc="training frames", unit="track", delay=2, leave=False, disable=quiet) as bar:
 
         class Counted:
             def frames(self, track_id: str, /) -> np.ndarray:
                 bar.update(1)
-                return around.store.frames(track_id)
+                return store.frames(track_id)
 
-        return FrameStore.build(Counted(), ids, device=around.device, n_frames=lengths)
+        return FrameStore.build(Counted(), ids, device=device, n_frames=lengths)
 
 
 def source_key(tracks: pd.DataFrame, front_end: Mapping[str, Any]) -> str:
@@ -357,6 +416,46 @@ class training_bar:  # noqa: N801 - used as a function
             self.bar = tqdm(total=total, initial=done, desc=self.label, unit="step")
         self.bar.set_postfix({task: f"{loss:.2f}" for task, loss in losses.items()}, refresh=False)
         self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error: object) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class jobs_bar:  # noqa: N801 - used as a function
+    """A progress bar over several nets: how many are done, and how far the current one is."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label, self.total = label, total
+        self.done: set[str] = set()
+        self.bar: Any = None
+
+    def __enter__(self) -> Callable[[str, int, int, Mapping[str, float]], None]:
+        """Return the callback of `train_cached_many`."""
+        return self.report
+
+    def report(self, label: str, done: int, total: int, losses: Mapping[str, float]) -> None:
+        """Show how far the trainings are.
+
+        Parameters
+        ----------
+        label : str
+            The net.
+        done, total : int
+            Its updates.
+        losses : mapping of str to float
+            Its latest mean loss by task.
+        """
+        from tqdm.auto import tqdm
+
+        if self.bar is None:
+            self.bar = tqdm(total=self.total, desc=self.label, unit="net")
+        if done >= total:
+            self.done.add(label)
+        values = " ".join(f"{task} {loss:.2f}" for task, loss in losses.items())
+        self.bar.set_postfix_str(f"{label}: {done}/{total} {values}", refresh=False)
+        self.bar.update(len(self.done) - self.bar.n)
 
     def __exit__(self, *error: object) -> None:
         """Close the bar."""

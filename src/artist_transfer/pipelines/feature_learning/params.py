@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from artist_transfer.pipelines.typed import Block
 from artist_transfer.tasks import TASKS, in_order
@@ -20,6 +20,20 @@ class EpochsByDevice(Block):
     cuda: int = Field(200, ge=1)
 
 
+class DistributedBlock(Block):
+    """Several processes that train one net together, one on each GPU."""
+
+    processes: int = Field(1, ge=1, le=64, description="processes on each machine")
+    nodes: int = Field(1, ge=1, le=1024, description="machines; the same command is given on each")
+    rendezvous: str | None = Field(None, description="HOST:PORT of the first machine, with several")
+
+    @model_validator(mode="after")
+    def _machines_have_to_meet(self) -> DistributedBlock:
+        if self.nodes > 1 and self.rendezvous is None:
+            raise ValueError(f"nodes={self.nodes} machines need training.distributed.rendezvous=HOST:PORT to meet at")
+        return self
+
+
 class TrainingBlock(Block):
     """The training of all nets."""
 
@@ -32,7 +46,19 @@ class TrainingBlock(Block):
     draw: Literal["batch", "epoch"] = "batch"
     precision: Literal["float32", "bfloat16"] = "float32"
     width: float = Field(1.0, gt=0, le=8)
+    engine: Literal["auto", "plain", "fast"] = Field("auto", description="auto: fast on a GPU, else plain")
     checkpoint_every_s: float = Field(60.0, gt=0)
+    distributed: DistributedBlock = DistributedBlock()
+
+    @model_validator(mode="after")
+    def _the_batch_can_be_shared(self) -> TrainingBlock:
+        world = self.distributed.processes * self.distributed.nodes
+        if self.batch % world or self.batch < 2 * world:
+            raise ValueError(
+                f"batch={self.batch} cannot be shared by {world} processes (training.distributed): allowed are "
+                "multiples of their number, with two crops or more for each"
+            )
+        return self
 
 
 def normalised_tasks(tasks: str) -> str:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from artist_transfer.errors import NothingToFit
+from artist_transfer.pipelines.cluster import ClusterBlock, executor_factory
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.processes import cpu_count
 
 if TYPE_CHECKING:
+    from artist_transfer.factors.bag_of_words import ArtistBags
     from artist_transfer.factors.group_factors import FactorParams
     from artist_transfer.factors.words import Source
 
@@ -35,6 +37,7 @@ def extract_essentia(
     embeddings: str | None,
     workers: int | None,
     cache_root: str,
+    cluster: ClusterBlock,
 ) -> dict[str, Any]:
     """Run Essentia's extractor over all tracks, if task e is asked for.
 
@@ -54,6 +57,8 @@ def extract_essentia(
         Processes; None for all cores.
     cache_root : str
         Where the shards are.
+    cluster : ClusterBlock
+        Other machines to work on.
 
     Returns
     -------
@@ -65,13 +70,15 @@ def extract_essentia(
     reason = _not_wanted("e", tasks, embeddings)
     if reason:
         return {"skipped": reason}
+    root, folder = corpus_facts["root"], _essentia_folder(cache_root)
     manifest = extract_corpus(
         usable_table,
-        corpus_root=corpus_facts["root"],
-        folder=_essentia_folder(cache_root),
+        corpus_root=root,
+        folder=folder,
         n_workers=workers or cpu_count(),
         shard_size=factors.essentia.shard_size,
         timeout_s=factors.essentia.time_limit_s,
+        executor_factory=executor_factory(cluster, corpus_root=root, folder=folder),
     )
     for track_id, why in manifest["failed"].items():
         log.warning("Essentia failed on %s (it serves the other tasks): %s", track_id, why)
@@ -133,7 +140,7 @@ class FeatureSet:
             reason = "no track of this corpus has subgenres"
         if reason:
             return {"skipped": reason, "folds": {}}
-        work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        work = self.work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
         return work.by_fold({}, lambda _, tracks: work.vocabulary(tracks).facts)
 
     def count_words(
@@ -173,7 +180,7 @@ class FeatureSet:
         """
         if dictionary_manifest["skipped"]:
             return dictionary_manifest
-        work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        work = self.work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
 
         def count(_: int, tracks: pd.DataFrame) -> dict[str, Any]:
             bags = work.bags(tracks)
@@ -227,7 +234,7 @@ class FeatureSet:
         """
         if bag_manifest["skipped"]:
             return *_nothing(), bag_manifest
-        work = self._work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        work = self.work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
         results = {}
 
         def find(fold: int, tracks: pd.DataFrame) -> dict[str, Any]:
@@ -241,7 +248,7 @@ class FeatureSet:
         reading = pd.concat([result.reading.assign(fold=fold) for fold, result in results.items()], ignore_index=True)
         return table, reading, facts
 
-    def _work(
+    def work(
         self,
         usable_table: pd.DataFrame,
         split_table: pd.DataFrame,
@@ -250,14 +257,15 @@ class FeatureSet:
         fit_on: str,
         seed: int,
         cache_root: str,
-    ) -> _Work:
+    ) -> Work:
+        """Gather what the stages of this feature set need."""
         source = _source(self.kind, features_manifest, usable_table, cache_root)
         params = _factor_params(self.kind, factors, fit_on, seed)
-        return _Work(self.kind, usable_table, split_table, source, params, Path(cache_root))
+        return Work(self.kind, usable_table, split_table, source, params, Path(cache_root))
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """One feature set with all that its stages need."""
 
     kind: str
@@ -283,17 +291,20 @@ class _Work:
         return {"skipped": reasons[0] if all(reasons) else None, "folds": folds}
 
     def folds(self) -> Iterator[tuple[int, pd.DataFrame]]:
+        """Give the tracks of each fold that something is fitted on."""
         from artist_transfer.factors.group_factors import fit_tracks
 
         for fold in sorted(self.split_table["fold"].unique()):
             yield int(fold), fit_tracks(self.usable_table, self.split_table, fold=fold, fit_on=self.params.fit_on)
 
     def vocabulary(self, tracks: pd.DataFrame) -> Any:
+        """Return the dictionary of some tracks."""
         from artist_transfer.factors.group_factors import fit_dictionary_for
 
         return fit_dictionary_for(self.kind, tracks, source=self.source, params=self.params, cache_root=self.cache_root)
 
-    def bags(self, tracks: pd.DataFrame) -> Any:
+    def bags(self, tracks: pd.DataFrame) -> ArtistBags:
+        """Return the bags of the artists of some tracks."""
         from artist_transfer.factors.group_factors import artist_bags_for
 
         return artist_bags_for(
@@ -306,6 +317,7 @@ class _Work:
         )
 
     def groups(self, fold: int, tracks: pd.DataFrame) -> Any:
+        """Return the groups of the artists of some tracks."""
         from artist_transfer.factors.group_factors import factors_for
 
         return factors_for(
@@ -317,6 +329,45 @@ class _Work:
             fold=fold,
             cache_root=self.cache_root,
         )
+
+
+def first_bags(
+    kind: str,
+    usable_table: pd.DataFrame,
+    split_table: pd.DataFrame,
+    features_manifest: dict[str, Any],
+    factors: FactorsBlock,
+    fit_on: str,
+    seed: int,
+    cache_root: str,
+) -> ArtistBags:
+    """Return the artists' bags of the first fold, from the cache where they are.
+
+    Parameters
+    ----------
+    kind : str
+        m, d, e or s.
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+    features_manifest : dict
+        Spectrograms (m, d, s) or Essentia's shards (e).
+    factors : FactorsBlock
+        Sizes.
+    fit_on : str
+        train or all.
+    seed : int
+        Of the dictionary.
+    cache_root : str
+        Where bags are.
+
+    Returns
+    -------
+    ArtistBags
+        Of its training artists.
+    """
+    work = FeatureSet(kind).work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+    _, tracks = next(work.folds())
+    return work.bags(tracks)
 
 
 def _nothing() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -9,11 +9,13 @@ RESULTS = ("factor_table", "reading_table", "factor_facts")
 FITTING = ["params:factors", "params:fit_on", "params:seed", "params:cache_root"]
 
 
-def create_pipeline(**kwargs: object) -> Pipeline:
+def create_pipeline(*, tasks: str = "params:tasks", **kwargs: object) -> Pipeline:
     """Wire spectrograms, Essentia's descriptors and subgenres to four factor tables.
 
     Parameters
     ----------
+    tasks : str
+        The dataset that says which tasks are wanted.
     **kwargs : object
         Unused; Kedro's convention.
 
@@ -30,20 +32,21 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                     "usable_table",
                     "corpus_facts",
                     "params:factors",
-                    "params:tasks",
+                    tasks,
                     "params:embeddings",
                     "params:workers",
                     "params:cache_root",
+                    "params:cluster",
                 ],
                 outputs="essentia_manifest",
                 name="extract_essentia",
             )
         ]
     )
-    return sum((_feature_set(kind) for kind in NAMES), extraction)
+    return sum((_feature_set(kind, tasks) for kind in NAMES), extraction)
 
 
-def _feature_set(kind: str) -> Pipeline:
+def _feature_set(kind: str, tasks: str) -> Pipeline:
     nodes = FeatureSet(kind)
     features = "essentia_manifest" if kind == "e" else "mel_manifest"
     tracks = ["usable_table", "split_table", features]
@@ -54,7 +57,7 @@ def _feature_set(kind: str) -> Pipeline:
                 inputs=[
                     *tracks,
                     "params:factors",
-                    "params:tasks",
+                    tasks,
                     "params:embeddings",
                     "params:fit_on",
                     "params:seed",
@@ -81,7 +84,7 @@ def _feature_set(kind: str) -> Pipeline:
     return Pipeline(
         nodes=template,
         namespace=NAMES[kind],
-        inputs={*SHARED, features},
+        inputs={*SHARED, features} | ({tasks} - parameters),
         outputs={name: f"{NAMES[kind]}_{name}" for name in RESULTS},
         parameters=parameters,
     )

@@ -1,0 +1,213 @@
+"""Choices that the paper left open, one changed at a time, all else being the run's (AGF, sections 3 and 4)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from artist_transfer.errors import ArtistTransferWarning
+from artist_transfer.pipelines.agf_study.params import AblationBlock, read_choices, read_numbers
+from artist_transfer.pipelines.group_factors.nodes import NAMES, FeatureSet
+from artist_transfer.pipelines.group_factors.params import FactorsBlock
+from artist_transfer.study.cases import Case, multi, parse_cases, single
+from artist_transfer.tasks import FACTORS
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The run's value of everything that an ablation may change.
+
+    Attributes
+    ----------
+    factors : FactorsBlock
+        Dictionary and number of groups.
+    fit_on : str
+        train or all.
+    split : str
+        Kind of split.
+    draw : str
+        batch or epoch.
+    hard : bool
+        Whether targets are hard.
+    """
+
+    factors: FactorsBlock
+    fit_on: str
+    split: str
+    draw: str
+    hard: bool = False
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table of ablations.
+
+    Attributes
+    ----------
+    ablation, value : str
+        What was changed, and to what.
+    choice : Choice
+        All of it.
+    is_default : bool
+        Whether this is what the run does anyway.
+    wanted : dict
+        What the corpus has to be able to carry: centres or groups.
+    """
+
+    ablation: str
+    value: str
+    choice: Choice
+    is_default: bool
+    wanted: dict[str, int] = field(default_factory=dict)
+
+
+def ablated_case(block: AblationBlock, tasks: str) -> Case | None:
+    """Return the case that is ablated.
+
+    Parameters
+    ----------
+    block : AblationBlock
+        It may name one.
+    tasks : str
+        The tasks of the study.
+
+    Returns
+    -------
+    Case or None
+        By default genre and the last factor task, as MTN; without genre the factor task alone; None without factors.
+    """
+    if block.case is not None:
+        return parse_cases(block.case)[0]
+    factors = [task for task in tasks if task in FACTORS]
+    if not factors:
+        return None
+    return multi(f"g{factors[-1]}") if "g" in tasks else single(factors[-1])
+
+
+def variants(block: AblationBlock, choice: Choice, *, artists_known: bool) -> Iterator[Variant]:
+    """List what is tried.
+
+    Parameters
+    ----------
+    block : AblationBlock
+        Which ablations, which numbers.
+    choice : Choice
+        What the run does.
+    artists_known : bool
+        Whether tracks can be split by artist.
+
+    Yields
+    ------
+    Variant
+        Each ablation with the run's own value among the others.
+    """
+    for name in read_choices(block.choices):
+        if name in ("dictionary", "groups"):
+            yield from _sizes(name, block, choice)
+        elif name == "targets":
+            for value in ("soft", "hard"):
+                changed = replace(choice, hard=value == "hard")
+                yield Variant(name, value, changed, is_default=changed == choice)
+        else:
+            values = {
+                "fit_on": ("train", "all"),
+                "split": ("artist_disjoint", "stratified"),
+                "draw": ("batch", "epoch"),
+            }
+            own = getattr(choice, name)
+            for value in values[name] if own in values[name] else (own, *values[name]):
+                if value != "artist_disjoint" or artists_known:
+                    changed = replace(choice, **{name: value})  # type: ignore[arg-type]  # all three are text
+                    yield Variant(name, value, changed, is_default=value == own)
+
+
+def _sizes(name: str, block: AblationBlock, choice: Choice) -> Iterator[Variant]:
+    key, size = {"dictionary": ("dictionary", "max_centres"), "groups": ("latent_dirichlet", "groups")}[name]
+    own = getattr(getattr(choice.factors, key), size)
+    for number in sorted({own, *read_numbers(getattr(block, name), least=2)}):
+        part = getattr(choice.factors, key).model_copy(update={size: number})
+        changed = replace(choice, factors=choice.factors.model_copy(update={key: part}))
+        yield Variant(name, str(number), changed, is_default=number == own, wanted={name: number})
+
+
+def factors_of(
+    tasks: str,
+    choice: Choice,
+    *,
+    usable_table: pd.DataFrame,
+    split_table: pd.DataFrame,
+    manifests: dict[str, dict[str, Any]],
+    seed: int,
+    cache_root: str,
+) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Any]]]:
+    """Make the factor tables of some tasks as the group factors' own pipeline does.
+
+    Parameters
+    ----------
+    tasks : str
+        Letters.
+    choice : Choice
+        How.
+    usable_table, split_table : pd.DataFrame
+        Tracks and sides.
+    manifests : dict
+        By task: spectrograms (m, d, s) or Essentia's shards (e).
+    seed : int
+        Of dictionary and groups.
+    cache_root : str
+        Where they are kept.
+
+    Returns
+    -------
+    tables, facts : dict
+        By task.
+    """
+    tables, facts = {}, {}
+    for task in tasks:
+        if task not in NAMES:
+            continue
+        nodes = FeatureSet(task)
+        rest = (usable_table, split_table, manifests[task], choice.factors)
+        with warnings.catch_warnings():  # the run has said it of its own factors; the table says it of these
+            warnings.simplefilter("ignore", ArtistTransferWarning)
+            dictionary = nodes.fit_dictionary(*rest, tasks, None, choice.fit_on, seed, cache_root)
+            bags = nodes.count_words(dictionary, *rest, choice.fit_on, seed, cache_root)
+            tables[task], _, facts[task] = nodes.find_groups(bags, *rest, choice.fit_on, seed, cache_root)
+    return tables, facts
+
+
+def too_large(variant: Variant, facts: dict[str, dict[str, Any]]) -> str | None:
+    """Say why the corpus cannot carry a variant's numbers.
+
+    Parameters
+    ----------
+    variant : Variant
+        What was asked for.
+    facts : dict
+        What `factors_of` found, by task.
+
+    Returns
+    -------
+    str or None
+        The reason, or None if it can.
+    """
+    for name, number in variant.wanted.items():
+        for task, found in facts.items():
+            for fold, of_fold in found["folds"].items():
+                if of_fold.get("skipped"):
+                    return f"task {task}, fold {fold}: {of_fold['skipped']}"
+                got = _size_of(name, of_fold)
+                if got is not None and got < number:
+                    what = "groups, as many as artists" if name == "groups" else "centres, for the frames there are"
+                    return f"task {task}, fold {fold}: the corpus carries {got} {what}"
+    return None
+
+
+def _size_of(name: str, facts: dict[str, Any]) -> int | None:
+    if name == "groups":
+        return int(facts["n_groups"])
+    return None if facts["task"] == "s" else int(facts["n_words"])  # subgenres are words already

@@ -1,0 +1,146 @@
+"""Wiring of the study: the rooms of the main job up to the factors, then all cases."""
+
+from kedro.pipeline import Node, Pipeline
+
+from artist_transfer.pipelines import group_factors, ingestion, mel_cache, splitting
+from artist_transfer.pipelines.agf_study import nodes, reports
+
+TRACKS = ["usable_table", "split_table", "mel_manifest"]
+SETTING = ["params:study", "params:training", "params:transfer", "params:device", "params:threads"]
+FACTORS = ["subgenres_factor_table", "essentia_factor_table", "dmfcc_factor_table", "mfcc_factor_table"]
+MANIFESTS = ["mel_manifest", "essentia_manifest"]
+TABLES = [
+    "study_case_table",
+    "study_score_table",
+    "study_mean_table",
+    "study_best_table",
+    "study_comparison_table",
+    "study_ablation_table",
+    "study_groups_table",
+]
+
+
+def create_pipeline(**kwargs: object) -> Pipeline:
+    """Put the study together.
+
+    Parameters
+    ----------
+    **kwargs : object
+        Unused; Kedro's convention.
+
+    Returns
+    -------
+    Pipeline
+        From raw files to the page.
+    """
+    rooms = [
+        ingestion.create_pipeline(),
+        mel_cache.create_pipeline(),
+        splitting.create_pipeline().only_nodes("report_leakage"),
+        group_factors.create_pipeline(tasks="study_tasks_facts"),
+    ]
+    return sum(rooms, _study())
+
+
+def _study() -> Pipeline:
+    return Pipeline(
+        nodes=[
+            Node(
+                nodes.plan_study,
+                inputs=["params:study", "params:tasks"],
+                outputs=["study_plan_facts", "study_tasks_facts"],
+                name="plan_study",
+            ),
+            Node(
+                nodes.split_for_study,
+                inputs=["usable_table", "study_plan_facts", "params:split", "params:splitting", "params:folds"],
+                outputs=["split_table", "split_facts", "study_fold_table"],
+                name="split_for_study",
+            ),
+            Node(
+                nodes.learn_study_nets,
+                inputs=["study_plan_facts", *TRACKS, *FACTORS, *SETTING, "params:cache_root"],
+                outputs="study_nets_manifest",
+                name="learn_study_nets",
+            ),
+            Node(
+                nodes.evaluate_study,
+                inputs=[
+                    "study_plan_facts",
+                    "study_nets_manifest",
+                    "study_fold_table",
+                    *TRACKS,
+                    *SETTING,
+                    "params:seed",
+                    "params:cache_root",
+                ],
+                outputs=["study_predictions_table", "study_case_table"],
+                name="evaluate_study",
+            ),
+            Node(
+                reports.list_runs,
+                inputs=[
+                    "study_plan_facts",
+                    "study_predictions_table",
+                    "study_case_table",
+                    "study_nets_manifest",
+                    "study_fold_table",
+                    "params:split",
+                    "params:corpus",
+                ],
+                outputs="study_runs",
+                name="list_study_runs",
+            ),
+            Node(
+                nodes.score_study,
+                inputs=["study_predictions_table", "study_case_table", "params:study", "params:tasks", "params:seed"],
+                outputs=[
+                    "study_score_table",
+                    "study_mean_table",
+                    "study_best_table",
+                    "study_comparison_table",
+                    "study_score_facts",
+                    "study_metrics",
+                ],
+                name="score_study",
+            ),
+            Node(
+                nodes.ablate,
+                inputs=[
+                    "study_plan_facts",
+                    "study_case_table",
+                    "usable_table",
+                    *MANIFESTS,
+                    "params:factors",
+                    *SETTING[:3],
+                    "params:split",
+                    "params:splitting",
+                    "params:folds",
+                    "params:fit_on",
+                    *SETTING[3:],
+                    "params:seed",
+                    "params:cache_root",
+                ],
+                outputs="study_ablation_table",
+                name="ablate",
+            ),
+            Node(
+                nodes.choose_group_number,
+                inputs=[
+                    "study_plan_facts",
+                    "study_tasks_facts",
+                    "usable_table",
+                    "split_table",
+                    *MANIFESTS,
+                    "params:factors",
+                    "params:study",
+                    "params:fit_on",
+                    "params:seed",
+                    "params:cache_root",
+                ],
+                outputs="study_groups_table",
+                name="choose_group_number",
+            ),
+            *reports.create_nodes(TABLES),
+        ]
+    )
