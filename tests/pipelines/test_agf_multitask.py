@@ -343,3 +343,23 @@ def test_sigterm_in_training_checkpoints_and_ends_killed(project: Project) -> No
     assert process.wait(timeout=60) == 143
     with sqlite3.connect(project.path / "mlflow.db") as database:
         assert database.execute("select status from runs").fetchall() == [("KILLED",)]
+
+
+def test_a_net_is_trained_by_two_processes_in_one_run(finished: Project, project: Project) -> None:
+    for name in ("01_raw", "cache/mel"):
+        shutil.copytree(finished.path / "data" / name, project.path / "data" / name)
+    params = {"tasks": "g", "training__distributed__processes": 2}
+    project.run(JOB, **params)
+    (net,) = json.loads((project.path / "data/06_models/nets_weights.json").read_text())["folds"]["0"]
+    alone = json.loads((finished.path / "data/06_models/genre_net_weights.json").read_text())["folds"]["0"]
+    assert net["tasks"] == "g"
+    assert Path(net["folder"]).name not in {Path(other["folder"]).name for other in alone}
+    assert (project.path / net["folder"] / "manifest.json").is_file()
+    assert len(project.table("transfer_predictions_table"))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(project: Project) -> None:
+    done = project.run(JOB, check=False, training__distributed__processes=3)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1
+    assert "batch=8 cannot be shared by 3 processes (training.distributed)" in said

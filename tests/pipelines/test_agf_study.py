@@ -119,7 +119,7 @@ def test_mlflow_has_a_parent_and_a_child_for_every_case_and_seed(studied: Projec
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parents[0].info.run_id]
     assert len(parents) == 1
     assert len(runs) == 1 + len(children)
-    named = {(run.data.params["case"], run.data.params["seed"]): run for run in children}
+    named = {(run.data.tags["case"], run.data.params["seed"]): run for run in children}
     assert set(named) == {(case, seed) for case in [*CASES, "prior", "mfcc_logreg"] for seed in "01"}
     assert all(run.info.status == "FINISHED" for run in runs)
     predictions = studied.table("study_predictions_table")
@@ -129,6 +129,8 @@ def test_mlflow_has_a_parent_and_a_child_for_every_case_and_seed(studied: Projec
     assert {"train_loss.g", "train_loss.m"} <= set(found.data.metrics)
     assert found.data.params["n_tasks"] == "2"
     assert found.data.params["architecture"] == "mtn"
+    differing = {name for name in found.data.params if len({run.data.params.get(name) for run in children}) > 1}
+    assert sorted(differing)[:3] == ["architecture", "genre", "n_tasks"]  # what the comparison view draws by itself
 
 
 def test_the_page_loads_nothing_and_names_every_case(studied: Project) -> None:

@@ -149,4 +149,4 @@ def test_a_child_run_has_the_scores_of_its_seed_and_a_failed_one_has_none() -> N
     failed = by_name["s-stn seed 0 split 0"]
     assert failed["failed"]
     assert failed["metrics"] == {}
-    assert failed["tags"] == {"status": "failed", "reason": "no memory"}
+    assert failed["tags"] == {"case": "s-stn", "kind": "grid", "status": "failed", "reason": "no memory"}

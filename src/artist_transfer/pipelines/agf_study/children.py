@@ -38,9 +38,10 @@ def child_runs(
     Returns
     -------
     list of dict
-        ``name``, ``params``, ``metrics``, ``tags``, ``failed``. Parameters: ``case``, ``tasks``, ``architecture``,
-        ``n_tasks``, ``with_g`` …, ``seed``, ``split_seed``, ``width``, ``n_parameters``; metrics: ``log_loss``,
-        ``f1_macro``, ``accuracy`` and ``train_loss.<task>``.
+        ``name``, ``params``, ``metrics``, ``tags``, ``failed``. Parameters: ``architecture``, ``genre`` (whether it is
+        learned), ``n_tasks``, ``seed``, ``size`` (parameters of the nets), ``split_seed``, ``task_s`` …, ``tasks``,
+        ``width``; metrics: ``log_loss``, ``f1_macro``, ``accuracy`` and ``train_loss.<task>``; tags: ``case``,
+        ``kind``, ``status``, ``reason``.
     """
     groups = dict(list(predictions.groupby(["case", "seed", "split_seed"], sort=True)))
     replicates = [(seed, split_seed) for split_seed in fold_table["split_seed"].unique() for seed in seeds]
@@ -55,7 +56,8 @@ def child_runs(
                     "name": f"{row['case']} seed {seed} split {split_seed}",
                     "params": _parameters(row, seed, int(split_seed)) | dict(settings),
                     "metrics": ({} if own is None else _scores(own)) | losses,
-                    "tags": {"status": row["status"]} | ({} if pd.isna(row["reason"]) else {"reason": row["reason"]}),
+                    "tags": {key: row[key] for key in ("case", "kind", "status")}
+                    | ({} if pd.isna(row["reason"]) else {"reason": row["reason"]}),
                     "failed": row["status"] == "failed",
                 }
             )
@@ -63,11 +65,19 @@ def child_runs(
 
 
 def _parameters(row: Mapping[str, Any], seed: int, split_seed: int) -> dict[str, Any]:
-    keys = ("case", "tasks", "architecture", "kind", "n_tasks")
-    known = {key: row[key] for key in keys} | {"seed": seed, "split_seed": split_seed}
-    for key in ("width", "n_parameters"):
-        known[key] = None if pd.isna(row[key]) else row[key]
-    return known | {f"with_{task}": task in row["tasks"] for task in "gsedm"}
+    """Name what is compared: MLflow draws the first three parameters that differ, in the order of their names."""
+    known = {
+        "architecture": row["architecture"],
+        "genre": "yes" if "g" in row["tasks"] else "no",
+        "n_tasks": row["n_tasks"],
+        "seed": seed,
+        "split_seed": split_seed,
+        "tasks": row["tasks"],
+    }
+    known |= {f"task_{task}": task in row["tasks"] for task in "sedm"}
+    for key, name in (("n_parameters", "size"), ("width", "width")):
+        known[name] = None if pd.isna(row[key]) else row[key]
+    return known
 
 
 def _scores(predictions: pd.DataFrame) -> dict[str, float]:
