@@ -13,13 +13,15 @@ from artist_transfer.errors import ArtistTransferError
 LONGEST_CELL = 1 << 24  # FMA's artist biographies exceed the csv module's default of 128 KiB
 
 
-def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(path: Path, *, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Yield each row of a CSV file (UTF-8, with or without byte order mark) with its 1-based line.
 
     Parameters
     ----------
     path : Path
         The file. Empty lines are passed over; a row whose cells contain line breaks counts at its first line.
+    delimiter : str
+        What stands between cells: a comma, or a tab.
 
     Yields
     ------
@@ -36,7 +38,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     line = 1
     with open(path, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, strict=True)
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
         while True:
             try:
                 cells = next(reader)

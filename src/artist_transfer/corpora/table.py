@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from artist_transfer.corpora._csv import check_width, csv_rows, literal_list, refuse_cell
+from artist_transfer.corpora.official_lists import official_side
 from artist_transfer.corpora.schema import SOURCE_ROW, make_track_table, split_words
 from artist_transfer.errors import ArtistTransferError
 
@@ -30,6 +31,8 @@ def read_table(
     *,
     columns: Mapping[str, str | None] | None = None,
     file: str = "tracks.csv",
+    split_names: Mapping[str, str] | None = None,
+    key: str = "ingestion.table",
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the track table of a collection described by one CSV.
 
@@ -44,6 +47,11 @@ def read_table(
         required.
     file : str
         Name of the CSV: UTF-8 with or without byte order mark, commas, one header row.
+    split_names : mapping, optional
+        The CSV's words for the sides of its split to ours (training, validation, test), beside the usual ones
+        of `artist_transfer.corpora.official_lists.official_side`.
+    key : str
+        Where the parameters stand, for errors.
 
     Returns
     -------
@@ -66,11 +74,14 @@ def read_table(
     rows = csv_rows(path)
     line, header = next(rows, (1, []))
     header = [name.strip() for name in header]
-    places = _find_columns(path, header, columns or {})
+    places = _find_columns(path, header, columns or {}, key=key)
     records = []
     for line, cells in rows:
         check_width(path, line, cells, width=len(header))
-        records.append(_record(path, line, {ours: cells[at].strip() for ours, at in places.items()}))
+        texts = {ours: cells[at].strip() for ours, at in places.items()}
+        if "official_split" in texts:
+            texts["official_split"] = official_side(texts["official_split"], split_names)
+        records.append(_record(path, line, texts))
     if not records:
         raise ArtistTransferError(f"{path}: no rows below the header; at least one track is needed.")
     table = make_track_table(pd.DataFrame(records), source=path)
@@ -81,7 +92,7 @@ def read_table(
     }
 
 
-def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str | None]) -> dict[str, int]:
+def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str | None], *, key: str) -> dict[str, int]:
     found = ", ".join(header) or "an empty file"
     for name in header:
         if name and header.count(name) > 1:
@@ -89,7 +100,7 @@ def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str |
     for ours in columns:
         if ours not in DEFAULT_COLUMNS:
             allowed = ", ".join(DEFAULT_COLUMNS)
-            raise ArtistTransferError(f"ingestion.table.columns.{ours}: unknown column; allowed: {allowed}.")
+            raise ArtistTransferError(f"{key}.columns.{ours}: unknown column; allowed: {allowed}.")
     places: dict[str, int] = {}
     for ours, default in DEFAULT_COLUMNS.items():
         theirs = columns.get(ours, default)
@@ -100,7 +111,7 @@ def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str |
         elif ours in REQUIRED or theirs != default:
             optional = "" if ours in REQUIRED else ", or null for a collection without it"
             raise ArtistTransferError(
-                f"{path}: ingestion.table.columns.{ours} is {theirs!r}, but the file has no such column;"
+                f"{path}: {key}.columns.{ours} is {theirs!r}, but the file has no such column;"
                 f" found: {found}; allowed: one of these{optional}."
             )
     return places

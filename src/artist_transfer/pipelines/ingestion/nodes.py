@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,9 @@ def read_corpus(
     Parameters
     ----------
     corpus : str
-        synthetic, fma, table or folder.
+        synthetic, synthetic_msd, fma, table, folder, msd, gtzan, magnatagatune, jamendo or labelled.
     corpus_root : str or None
-        Its folder; None for the embedded corpus.
+        Its folder; None for the embedded corpora.
     ingestion : IngestionBlock
         What each kind of corpus needs to know.
     workers : int or None
@@ -58,31 +60,115 @@ def read_corpus(
     track_table : pd.DataFrame
         One row a clip.
     corpus_facts : dict
-        ``corpus``, ``root`` and the reader's ``notes``.
+        ``corpus``, ``root``, the reader's ``notes``, its ``lists`` by hash, and what it ``left_out``.
 
     Raises
     ------
     ArtistTransferError
         If the corpus cannot be read, or cannot carry the job.
     """
+    embedded = corpus in ("synthetic", "synthetic_msd")
+    root = write_embedded(corpus, ingestion, workers) if embedded else Path(corpus_root or "")
+    reading = read_kind(corpus, root, ingestion)
+    log.info("Corpus %s in %s: %s", corpus, root, ", ".join(f"{count} {what}" for what, count in reading.notes.items()))
+    try_split(reading.table, split, splitting, folds)
+    if embeddings is not None:
+        try_embeddings(reading.table, embeddings)
+    facts = {"corpus": corpus, "root": root.as_posix(), "notes": reading.notes, "lists": reading.lists}
+    return reading.table, facts | {"left_out": reading.left_out}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader found.
+
+    Attributes
+    ----------
+    table : pd.DataFrame
+        The track table.
+    notes : dict of str to int
+        Counts.
+    lists : dict or None
+        Official lists by name and hash.
+    left_out : list of dict
+        ``track_id, reason`` of what the corpus names but the reader leaves out.
+    """
+
+    table: pd.DataFrame
+    notes: dict[str, int]
+    lists: dict[str, Any] | None = None
+    left_out: list[dict[str, str]] = field(default_factory=list)
+
+
+def read_kind(corpus: str, root: Path, ingestion: IngestionBlock) -> Reading:
+    """Read a corpus by the reader of its kind.
+
+    Parameters
+    ----------
+    corpus : str
+        The kind.
+    root : Path
+        Its folder.
+    ingestion : IngestionBlock
+        What each reader needs to know.
+
+    Returns
+    -------
+    Reading
+        Track table and facts.
+    """
     from artist_transfer.corpora.fma import read_fma
     from artist_transfer.corpora.folder import read_folder
+    from artist_transfer.corpora.gtzan import read_gtzan
+    from artist_transfer.corpora.jamendo import read_jamendo
+    from artist_transfer.corpora.labelled import read_labelled
+    from artist_transfer.corpora.magnatagatune import read_magnatagatune
+    from artist_transfer.corpora.msd import load_msd
     from artist_transfer.corpora.table import read_table
 
-    root = write_synthetic(ingestion, workers) if corpus == "synthetic" else Path(corpus_root or "")
+    if corpus in ("msd", "synthetic_msd"):
+        block = ingestion.msd if corpus == "msd" else ingestion.msd.model_copy(update={"tags": "frequent"})
+        found = load_msd(root, **block.model_dump())
+        return Reading(found.track_table, found.notes, left_out=found.exclusions.to_dict("records"))
     if corpus == "synthetic":
-        table, notes = read_fma(root, subset="small")
-    elif corpus == "fma":
-        table, notes = read_fma(root, **ingestion.fma.model_dump())
-    elif corpus == "table":
-        table, notes = read_table(root, file=ingestion.table.file, columns=ingestion.table.columns)
-    else:
-        table, notes = read_folder(root, extensions=ingestion.folder.extensions)
-    log.info("Corpus %s in %s: %s", corpus, root, ", ".join(f"{count} {what}" for what, count in notes.items()))
-    try_split(table, split, splitting, folds)
-    if embeddings is not None:
-        try_embeddings(table, embeddings)
-    return table, {"corpus": corpus, "root": root.as_posix(), "notes": notes}
+        return Reading(*read_fma(root, subset="small"))
+    readers: dict[str, Callable[..., Any]] = {
+        "fma": read_fma,
+        "table": read_table,
+        "folder": read_folder,
+        "gtzan": read_gtzan,
+        "magnatagatune": read_magnatagatune,
+        "jamendo": read_jamendo,
+        "labelled": read_labelled,
+    }
+    return Reading(*readers[corpus](root, **getattr(ingestion, corpus).model_dump()))
+
+
+def write_embedded(corpus: str, ingestion: IngestionBlock, workers: int | None) -> Path:
+    """Write the embedded corpus, as FMA or as a Million Song Dataset.
+
+    Parameters
+    ----------
+    corpus : {"synthetic", "synthetic_msd"}
+        Its shape.
+    ingestion : IngestionBlock
+        Its block ``synthetic``.
+    workers : int or None
+        Processes; None for all cores.
+
+    Returns
+    -------
+    Path
+        The corpus root.
+    """
+    fma = write_synthetic(ingestion, workers)
+    if corpus == "synthetic":
+        return fma
+    from artist_transfer.corpora.fma import read_fma
+    from artist_transfer.corpora.synthetic_msd import write_msd
+
+    table, _ = read_fma(fma, subset="small")
+    return Path(write_msd(SYNTHETIC_FOLDER / f"{fma.name}_msd", table, audio_root=fma))
 
 
 def write_synthetic(ingestion: IngestionBlock, workers: int | None) -> Path:

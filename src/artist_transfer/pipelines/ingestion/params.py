@@ -8,7 +8,9 @@ from pydantic import Field
 
 from artist_transfer.pipelines.typed import Block
 
-CorpusKind = Literal["synthetic", "fma", "table", "folder"]
+CorpusKind = Literal[
+    "synthetic", "fma", "table", "folder", "msd", "synthetic_msd", "gtzan", "magnatagatune", "jamendo", "labelled"
+]
 
 
 class SyntheticBlock(Block):
@@ -34,6 +36,62 @@ class TableBlock(Block):
 
     file: str = "tracks.csv"
     columns: dict[str, str | None] = Field(default_factory=dict)
+    split_names: dict[str, str] | None = Field(None, description="their names of sides: training, validation, test")
+
+
+class MsdBlock(Block):
+    """The Million Song Dataset: which of its files are read, and where the previews are."""
+
+    metadata_folder: str | None = None
+    audio_folder: str = ""
+    sources: tuple[Literal["summary", "songs", "database", "unique_tracks"], ...] = (
+        "summary",
+        "songs",
+        "database",
+        "unique_tracks",
+    )
+    id_maps: tuple[str, ...] = ()
+    clip_s: float | None = Field(30.0, gt=0)
+    ambiguous_genre: Literal["first", "missing"] = "first"
+    tags: Literal["top50", "frequent"] | tuple[str, ...] = "top50"
+    n_tags: int = Field(50, ge=1)
+    min_tag_weight: float = Field(0.0, ge=0, le=100)
+
+
+class GtzanBlock(Block):
+    """GTZAN and its fault-filtered lists."""
+
+    lists: str | None = Field(None, description="folder of the lists; null: corpus_root")
+    audio_folder: str | None = None
+
+
+class MagnatagatuneBlock(Block):
+    """MagnaTagATune by its cleaned or its raw lists."""
+
+    variant: Literal["cleaned", "raw"] = "cleaned"
+    lists: str | None = None
+    audio_folder: str | None = None
+    annotations: str = "annotations_final.csv"
+    top_tags: int = Field(50, ge=1)
+
+
+class JamendoBlock(Block):
+    """MTG-Jamendo by its TSVs."""
+
+    subset: str = "autotagging_genre"
+    lists: str | None = None
+    audio_folder: str | None = None
+
+
+class LabelledBlock(Block):
+    """A CSV with a column of labels."""
+
+    label: str = "label"
+    labels: Literal["auto", "one", "several"] = "auto"
+    separators: str = ";|"
+    file: str = "tracks.csv"
+    columns: dict[str, str | None] = Field(default_factory=dict)
+    split_names: dict[str, str] | None = None
 
 
 class FolderBlock(Block):
@@ -49,3 +107,8 @@ class IngestionBlock(Block):
     fma: FmaBlock = FmaBlock()
     table: TableBlock = TableBlock()
     folder: FolderBlock = FolderBlock()
+    msd: MsdBlock = MsdBlock()
+    gtzan: GtzanBlock = GtzanBlock()
+    magnatagatune: MagnatagatuneBlock = MagnatagatuneBlock()
+    jamendo: JamendoBlock = JamendoBlock()
+    labelled: LabelledBlock = LabelledBlock()
