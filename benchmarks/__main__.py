@@ -10,7 +10,7 @@ from rich.table import Table
 
 from artist_transfer.artifacts import write_json
 from artist_transfer.processes import cpu_count
-from benchmarks import bench_gpu, bench_mel, bench_startup, bench_training
+from benchmarks import bench_artist, bench_gpu, bench_mel, bench_retrieval, bench_startup, bench_training
 
 OUTPUT = Path("data/08_reporting/bench.json")
 
@@ -18,7 +18,7 @@ OUTPUT = Path("data/08_reporting/bench.json")
 def main() -> None:
     """Run them one after the other, so that none disturbs another."""
     rows: list[dict[str, Any]] = []
-    for module in (bench_startup, bench_mel, bench_training, bench_gpu):
+    for module in (bench_startup, bench_mel, bench_retrieval, bench_training, bench_artist, bench_gpu):
         rows += module.run()
     write_json(OUTPUT, rows)
     table = Table("what", "value", "unit", "reach", title=f"Benchmarks on {cpu_count()} cores")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.models.artist_net import ArtistNet, ArtistNetConfig
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 
 WEIGHTS = "net.safetensors"
@@ -19,7 +19,7 @@ CONFIG = "net.json"
 
 
 def save_net(
-    folder: str | Path, net: MultiTaskNet, *, details: Mapping[str, Any], also: Sequence[str] = ()
+    folder: str | Path, net: MultiTaskNet | ArtistNet, *, details: Mapping[str, Any], also: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Write a net; its folder counts as done when this returns.
 
@@ -27,7 +27,7 @@ def save_net(
     ----------
     folder : str or Path
         Where ``net.safetensors``, ``net.json`` and ``manifest.json`` go.
-    net : MultiTaskNet
+    net : MultiTaskNet or ArtistNet
         The net, on any device.
     details : mapping
         What JSON can hold: seed, parameters, checksums of the inputs.
@@ -39,16 +39,19 @@ def save_net(
     dict
         The details as written.
     """
+    from safetensors.torch import save_file
+
     folder = Path(folder)
+    family = "artist" if isinstance(net, ArtistNet) else "dcnn"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
-    write_json(folder / CONFIG, {"family": "dcnn", "config": asdict(net.config), "details": dict(details)})
+    write_json(folder / CONFIG, {"family": family, "config": asdict(net.config), "details": dict(details)})
     return commit_folder(folder, files=[WEIGHTS, CONFIG, *also], details=details)
 
 
 def load_net(folder: str | Path, device: torch.device | str = "cpu") -> MultiTaskNet:
-    """Read a net that `save_net` wrote, ready for inference.
+    """Read a net for artist group factors that `save_net` wrote, ready for inference.
 
     Parameters
     ----------
@@ -65,9 +68,42 @@ def load_net(folder: str | Path, device: torch.device | str = "cpu") -> MultiTas
     Raises
     ------
     ArtistTransferError
-        If the folder is not there or not complete, a checksum is wrong, or the weights don't fit the
-        configuration.
+        If the folder is not there or not complete, a checksum is wrong, the net is of another family, or the weights
+        don't fit the configuration.
     """
+    net = _load(folder, "dcnn")
+    assert isinstance(net, MultiTaskNet)
+    return net.to(device).eval()
+
+
+def load_artist_net(folder: str | Path, device: torch.device | str = "cpu") -> ArtistNet:
+    """Read an artist-label or tag-label net that `save_net` wrote, ready for inference.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Its folder.
+    device : torch.device or str
+        Where the net is to live.
+
+    Returns
+    -------
+    ArtistNet
+        In evaluation mode.
+
+    Raises
+    ------
+    ArtistTransferError
+        As `load_net` does.
+    """
+    net = _load(folder, "artist")
+    assert isinstance(net, ArtistNet)
+    return net.to(device).eval()
+
+
+def _load(folder: str | Path, family: str) -> MultiTaskNet | ArtistNet:
+    from safetensors.torch import load_file
+
     folder = Path(folder)
     if open_folder(folder) is None:
         raise ArtistTransferError(
@@ -76,9 +112,15 @@ def load_net(folder: str | Path, device: torch.device | str = "cpu") -> MultiTas
         )
     try:
         facts = read_json(folder / CONFIG)
+        if facts["family"] != family:
+            raise ArtistTransferError(f"{folder}: the net is of family {facts['family']!r}, {family!r} is needed here")
         config = facts["config"]
-        net = MultiTaskNet(DcnnConfig(**{**config, "outputs": tuple((t, n) for t, n in config["outputs"])}))
+        net: MultiTaskNet | ArtistNet
+        if family == "artist":
+            net = ArtistNet(ArtistNetConfig(**config))
+        else:
+            net = MultiTaskNet(DcnnConfig(**{**config, "outputs": tuple((t, n) for t, n in config["outputs"])}))
         net.load_state_dict(load_file(folder / WEIGHTS))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArtistTransferError(f"{folder}: the weights don't fit the configuration: {error}") from error
-    return net.to(device).eval()
+    return net

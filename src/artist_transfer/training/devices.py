@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from artist_transfer.errors import ArtistTransferError
-from artist_transfer.processes import cpu_count
+from artist_transfer.errors import ArtistTransferError, DeviceLost
+from artist_transfer.processes import cpu_count, keep_memory
 
 GIB = 1 << 30
 DEVICES = ("auto", "cpu", "cuda")
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def resolve_device(device: str) -> torch.device:
@@ -134,6 +132,11 @@ class OwnGenerator:
         self._generator = torch.Generator(device)
         self._generator.manual_seed(seed)
 
+    @property
+    def generator(self) -> torch.Generator:
+        """The generator itself, for functions that take one."""
+        return self._generator
+
     def get_state(self) -> Tensor:
         """Return its state, on the host, as ``torch.get_rng_state`` or ``torch.cuda.get_rng_state`` would."""
         return self._generator.get_state()
@@ -141,6 +144,11 @@ class OwnGenerator:
     def set_state(self, state: Tensor) -> None:
         """Go on where `get_state` was called."""
         self._generator.set_state(state.cpu())
+
+    def renew(self, state: Tensor) -> None:
+        """Go on where `get_state` was called, in place of a generator that a failed capture has left unusable."""
+        self._generator = torch.Generator(self.device)
+        self.set_state(state)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -171,24 +179,6 @@ class OwnGenerator:
                 torch.set_rng_state(state)
 
 
-def keep_memory() -> bool:
-    """Have the C library keep the memory that is freed.
-
-    A step on a CPU frees and takes tens of megabytes again. By default glibc gives large blocks back to the kernel, and
-    faulting their pages in again took a third of a float32 step.
-
-    Returns
-    -------
-    bool
-        False where there is no glibc; nothing is changed then.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, 32 << 20) and mallopt(_TRIM_THRESHOLD, (1 << 31) - 1))
-
-
 def pin_threads(threads: int | None) -> int:
     """Fix the number of torch's threads on the CPU, for the last bits of a result depend on it; keep memory.
 
@@ -213,8 +203,15 @@ class OutOfMemory(ArtistTransferError):  # noqa: N818  (as torch names its own)
 
 
 @contextmanager
-def memory_errors(device: torch.device, batch: int, *, kept: str | Path | None) -> Iterator[None]:
-    """Turn torch's complaint that memory ran out into an error that says what to do.
+def memory_errors(
+    device: torch.device,
+    batch: int,
+    *,
+    kept: str | Path | None,
+    key: str = "training.batch",
+    advice: str = "make the batch smaller",
+) -> Iterator[None]:
+    """Turn torch's complaint that memory ran out, or that a GPU has failed, into an error that says what to do.
 
     Parameters
     ----------
@@ -224,6 +221,10 @@ def memory_errors(device: torch.device, batch: int, *, kept: str | Path | None) 
         Size of its batches.
     kept : str, Path or None
         Folder of its checkpoints.
+    key : str
+        Parameter of the batch.
+    advice : str
+        What helps.
 
     Yields
     ------
@@ -234,18 +235,61 @@ def memory_errors(device: torch.device, batch: int, *, kept: str | Path | None) 
     ------
     OutOfMemory
         If memory ran out.
+    DeviceLost
+        If the GPU has failed.
     """
+    where = f" Checkpoints written before are kept in {kept}." if kept is not None else ""
     try:
         yield
     except RuntimeError as error:
         text = str(error).lower()
         known = "out of memory" in text or "can't allocate memory" in text
-        if not known and not isinstance(error, torch.OutOfMemoryError):
-            raise
-        where = f" Checkpoints written before are kept in {kept}." if kept is not None else ""
-        raise OutOfMemory(
-            f"{device} ran out of memory with training.batch = {batch}; make the batch smaller.{where}"
-        ) from error
+        if known or isinstance(error, torch.OutOfMemoryError):
+            raise OutOfMemory(f"{device} ran out of memory with {key} = {batch}; {advice}.{where}") from error
+        raise_if_lost(error, device, where)
+        raise
+
+
+def other_memory(device: torch.device) -> str:
+    """Say where there may be memory, if a smaller batch is no help.
+
+    Parameters
+    ----------
+    device : torch.device
+        Whose memory is not enough.
+
+    Returns
+    -------
+    str
+        Advice for `memory_errors`.
+    """
+    return "take device: cpu" if device.type == "cuda" else "free some memory of this machine"
+
+
+def raise_if_lost(error: BaseException, device: torch.device, more: str = "") -> None:
+    """Raise that a GPU has failed, if an error says so: it answers every further call of this process with the same.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any.
+    device : torch.device
+        The GPU.
+    more : str
+        Another sentence.
+
+    Raises
+    ------
+    DeviceLost
+        If it is an error of the GPU, and not a lack of memory.
+    """
+    if not isinstance(error, torch.AcceleratorError) or "out of memory" in str(error).lower():
+        return
+    reason = str(error).strip().split("\n")[0]
+    raise DeviceLost(
+        f"{device} has failed ({reason}) and computes nothing more for this process, so all that was to follow has "
+        f"been left out. Run the same command again: it goes on from what is finished.{more}"
+    ) from error
 
 
 def _available() -> int | None:
