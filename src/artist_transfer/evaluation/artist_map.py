@@ -46,9 +46,26 @@ def artist_map(
         If no track with features has an artist.
     """
     vectors, facts = _artists(features, track_table)
-    places = _principal(vectors) if len(vectors) < FEWEST else _tsne(vectors, perplexity, seed)
+    places = in_the_plane(vectors, perplexity=perplexity, seed=seed)
     facts["x"], facts["y"] = places[:, 0], places[:, 1]
     return facts[COLUMNS]
+
+
+def in_the_plane(vectors: np.ndarray, *, perplexity: float = PERPLEXITY, seed: int = 0) -> np.ndarray:
+    """Place vectors in the plane by t-SNE, or by principal components where there are too few for neighbourhoods.
+
+    Parameters
+    ----------
+    vectors : np.ndarray [shape=(n, width)]
+    perplexity : float > 1
+        Lowered to a third of the others where there are few.
+    seed : int >= 0
+
+    Returns
+    -------
+    np.ndarray [shape=(n, 2)]
+    """
+    return _principal(vectors) if len(vectors) < FEWEST else _tsne(vectors, perplexity, seed)
 
 
 def _artists(features: SegmentFeatures, track_table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
