@@ -259,7 +259,7 @@ def ablation_plot(ablation_table: pd.DataFrame) -> go.Figure:
                     "symbol": ["diamond" if each else "circle-open" for each in default],
                     "size": [12 if each else 9 for each in default],
                 },
-                customdata=[[" (default)" if each else ""] for each in default],
+                customdata=[[_remark(row)] for row in own],
                 hovertemplate="%{y}%{customdata[0]}: %{x:.3f}<extra></extra>",
                 row=line,
                 col=column,

@@ -229,7 +229,7 @@ def ablations(ablation_table: pd.DataFrame | None, *, level: float = 0.95) -> Ta
     rows = tuple(
         (
             ABLATIONS.get(str(row["ablation"]), str(row["ablation"])),
-            f"{row['value']} (default)" if row["is_default"] else str(row["value"]),
+            _tried(row),
             text_of(row.get("n_tracks")),
             *(_scored(row, metric) for metric in PAPER_METRICS),
             *(_difference(row, metric) for metric in PAPER_METRICS),
@@ -362,6 +362,13 @@ def _case_cell(row: Mapping[str, Any], architecture: str, metric: str) -> str:
 
 def _troubled(row: Mapping[str, Any]) -> bool:
     return any(row[f"{each}_status"] == "failed" for each in ARCHITECTURES)
+
+
+def _tried(row: Mapping[str, Any]) -> str:
+    """Return a value of a choice, and what it came to where the corpus could not carry it."""
+    value = f"{row['value']} (default)" if row["is_default"] else str(row["value"])
+    reason = reason_of(row) if row["status"] == "done" else ""
+    return f"{value}: {reason}" if reason else value
 
 
 def _scored(row: Mapping[str, Any], metric: str) -> str:

@@ -1,0 +1,1 @@
+"""Songs like this song, artists like this artist: an index of embeddings, its neighbours, and queries of it."""
