@@ -100,3 +100,22 @@ def test_a_report_on_a_fresh_clone_is_refused_in_words(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is not there yet: run `kedro run --pipeline=agf_multitask` first" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("query=000002", {"query": "000002"}),
+        ("seed=1,query=Albeniz, Isaac", {"seed": 1, "query": "Albeniz, Isaac"}),
+        ("query=a, b,search.k=3", {"query": "a, b", "search": {"k": 3}}),
+        ("query=1e5,seed=2", {"query": "1e5", "seed": 2}),
+        ("encoder=basic,query=/music/a=b.mp3", {"encoder": "basic", "query": "/music/a=b.mp3"}),
+        ("seed=1", {"seed": 1}),
+        ("", {}),
+    ],
+)
+def test_a_query_is_taken_as_it_is_written(text: str, found: dict[str, Any]) -> None:
+    seen: dict[str, Any] = {}
+    done = invoke(lambda **kwargs: seen.update(kwargs["params"] or {}), f"--params={text}")
+    assert done.exit_code == 0, done.output
+    assert seen == found

@@ -5,6 +5,7 @@ Kedro finds the group named ``cli`` in this module and puts its commands before 
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 import sys
@@ -18,13 +19,15 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
 
 from artist_transfer.configuration import suggestion
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, DeviceLost
 from artist_transfer.pipeline_registry import DEFAULT, pipeline_names
 
 FIRST = f"run `kedro run --pipeline={DEFAULT}` first"
 
 # The catalogue puts the dataset's name before what `artist_transfer.datasets` says of a file that is not there.
 _MISSING = re.compile(r"(?P<name>\S+): (?P<path>.+) is not there: the node")
+
+_QUERY = re.compile(r"(?:^|,)\s*query=(?P<query>.*?)(?=,\s*[a-z_][a-z_0-9.]*=|$)")
 
 
 @click.group(name="artist_transfer")
@@ -41,7 +44,7 @@ def _with_plain_errors(callback: Any) -> Any:
         try:
             _check_pipelines([kwargs["pipeline"]] if kwargs.get("pipeline") else kwargs.get("pipelines") or [])
             return callback(*args, **kwargs)
-        except ArtistTransferError as error:
+        except (ArtistTransferError, DeviceLost) as error:
             message = str(error)
         except DatasetError as error:
             missing = _MISSING.match(str(error))
@@ -68,9 +71,27 @@ def _check_pipelines(asked: list[str]) -> None:
             )
 
 
+def _with_literal_query(option: click.Parameter) -> click.Parameter:
+    """Take ``query=`` as it is written: Kedro would read 000002 as 2 and part a name at its comma."""
+    if option.name != "params" or option.callback is None:
+        return option
+    split = option.callback
+    literal = copy.copy(option)
+
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        found = _QUERY.search(value) if isinstance(value, str) else None
+        if found is None:
+            return split(context, parameter, value)
+        rest = (value[: found.start()] + value[found.end() :]).strip(",")
+        return {**split(context, parameter, rest), "query": found["query"].strip()}
+
+    literal.callback = callback
+    return literal
+
+
 run = click.Command(
     name="run",
-    params=kedro_run.params,
+    params=[_with_literal_query(option) for option in kedro_run.params],
     callback=_with_plain_errors(kedro_run.callback),
     help="Run a pipeline. The pipelines are listed by `kedro registry list`.",
 )

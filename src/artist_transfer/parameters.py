@@ -14,6 +14,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.agf_study.params import StudyBlock, check_study
+from artist_transfer.pipelines.artist_evaluation.params import ArtistEvaluationBlock
+from artist_transfer.pipelines.artist_learning.params import (
+    ArtistStudyBlock,
+    ArtistTrainingBlock,
+    EncodingBlock,
+    SetsBlock,
+)
 from artist_transfer.pipelines.cluster import ClusterBlock
 from artist_transfer.pipelines.download.params import DownloadBlock
 from artist_transfer.pipelines.feature_learning.params import (
@@ -25,12 +32,13 @@ from artist_transfer.pipelines.feature_learning.params import (
 from artist_transfer.pipelines.group_factors.params import FactorsBlock, FitOn
 from artist_transfer.pipelines.ingestion.params import CorpusKind, IngestionBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.retrieve.params import SearchBlock
 from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 from artist_transfer.pipelines.typed import Block
 from artist_transfer.tasks import TASKS
 
-PATHS = ("audio", "cache_root", "corpus_root", "embeddings")
+PATHS = ("audio", "cache_root", "corpus_root", "embeddings", "encoder", "query", "released_weights", "target")
 
 
 class RunParameters(Block):
@@ -61,6 +69,16 @@ class RunParameters(Block):
     training: TrainingBlock = TrainingBlock()
     transfer: TransferBlock = TransferBlock()
     study: StudyBlock = StudyBlock()
+    sets: SetsBlock = SetsBlock()
+    artist_training: ArtistTrainingBlock = ArtistTrainingBlock()
+    artist_study: ArtistStudyBlock = ArtistStudyBlock()
+    encoding: EncodingBlock = EncodingBlock()
+    artist_evaluation: ArtistEvaluationBlock = ArtistEvaluationBlock()
+    encoder: str = "siamese"
+    released_weights: str | None = None
+    target: str | None = None
+    query: str | None = None
+    search: SearchBlock = SearchBlock()
 
     @field_validator("tasks")
     @classmethod

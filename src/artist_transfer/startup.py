@@ -37,6 +37,10 @@ class StartUpHooks:
                 "there is no trained model yet (data/06_models/model_weights.json): "
                 "run `kedro run --pipeline=agf_multitask` first"
             )
+        if "search_manifest" in pipeline.inputs() and not catalog.exists("search_manifest"):
+            raise ArtistTransferError(
+                "there is no index yet (data/04_feature/search_manifest.json): run `kedro run --pipeline=embed` first"
+            )
         asked = {name.removeprefix("params:") for name in pipeline.inputs() if name.startswith("params:")}
         values = {key: catalog.load(f"params:{key}") for key in asked & set(_CHECKS)}
         _corpus(catalog, asked)
@@ -53,7 +57,7 @@ def _corpus(catalog: Any, asked: set[str]) -> None:
             raise ArtistTransferError(
                 f"corpus={corpus}: only FMA can be downloaded. Allowed: --env=fma_small, fma_medium or fma_large"
             )
-    elif corpus != "synthetic":
+    elif corpus not in ("synthetic", "synthetic_msd"):
         _corpus_root(catalog.load("params:corpus_root"), corpus)
 
 
@@ -79,6 +83,16 @@ def _audio(value: str | None) -> None:
         raise ArtistTransferError(f"audio={value}: there is no such file or folder (looked from {Path.cwd()})")
 
 
+def _query(value: str | None) -> None:
+    if value is None or not str(value).strip():
+        raise ArtistTransferError("query is needed for this pipeline: --params query=FILE_OR_TRACK_OR_ARTIST")
+
+
+def _released_weights(value: str | None) -> None:
+    if value is not None and not Path(value).is_file():
+        raise ArtistTransferError(f"released_weights={value}: there is no such file (looked from {Path.cwd()})")
+
+
 def _device(value: str) -> None:
     if value == "cuda":
         from artist_transfer.training.devices import resolve_device
@@ -98,4 +112,6 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "audio": _audio,
     "cluster": _cluster,
     "device": _device,
+    "query": _query,
+    "released_weights": _released_weights,
 }

@@ -27,7 +27,10 @@ def test_the_folders_are_the_registered_pipelines() -> None:
     assert pipelines["__default__"].describe() == pipelines["agf_multitask"].describe()
 
 
-@pytest.mark.parametrize("name", ["agf_multitask", "agf_study", "download"])
+@pytest.mark.parametrize(
+    "name",
+    ["agf_multitask", "agf_study", "artist_basic", "artist_siamese", "artist_study", "download", "embed", "tag_basic"],
+)
 def test_a_job_needs_nothing_but_parameters(name: str) -> None:
     free = pipelines[name].inputs()
     assert {n for n in free if n != "parameters" and not n.startswith("params:")} == set()

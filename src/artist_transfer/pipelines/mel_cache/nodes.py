@@ -65,6 +65,42 @@ def cache_mel(
     )
 
 
+def cache_ismir_mel(
+    track_table: pd.DataFrame,
+    corpus_facts: dict[str, Any],
+    mel: MelBlock,
+    workers: int | None,
+    cache_root: str,
+    cluster: ClusterBlock,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Do the same with the front end of the artist-label nets, whatever `mel.front_end` says.
+
+    Parameters
+    ----------
+    track_table : pd.DataFrame
+        The tracks.
+    corpus_facts : dict
+        Where they are.
+    mel : MelBlock
+        What counts as usable.
+    workers : int or None
+        Processes; None for all cores.
+    cache_root : str
+        Where the shards go.
+    cluster : ClusterBlock
+        Other machines to work on.
+
+    Returns
+    -------
+    mel_manifest : dict
+        The shards with their checksums.
+    probe_table : pd.DataFrame
+        What was found in each file.
+    """
+    ismir = mel.model_copy(update={"front_end": "ismir"})
+    return cache_mel(track_table, corpus_facts, ismir, workers, cache_root, cluster)
+
+
 def screen_tracks(
     track_table: pd.DataFrame, probe_table: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:

@@ -5,11 +5,13 @@ from kedro.pipeline import Node, Pipeline
 from artist_transfer.pipelines.mel_cache import nodes
 
 
-def create_pipeline(**kwargs: object) -> Pipeline:
+def create_pipeline(*, ismir: bool = False, **kwargs: object) -> Pipeline:
     """Wire the track table to the shards, the usable tracks and the quarantine.
 
     Parameters
     ----------
+    ismir : bool
+        Whether spectrograms are those of the artist-label nets.
     **kwargs : object
         Unused; Kedro's convention.
 
@@ -21,7 +23,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
     return Pipeline(
         nodes=[
             Node(
-                nodes.cache_mel,
+                nodes.cache_ismir_mel if ismir else nodes.cache_mel,
                 inputs=[
                     "track_table",
                     "corpus_facts",

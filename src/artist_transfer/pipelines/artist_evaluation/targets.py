@@ -1,0 +1,180 @@
+"""Corpora that encoders are evaluated on: the run's own, and those that were embedded before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
+from artist_transfer.errors import ArtistTransferError
+
+TABLE, FACTS = "usable_table.parquet", "target.json"
+SIDES = {"training": "train", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A corpus that encoders are evaluated on.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in the tables.
+    usable_table : pd.DataFrame
+        Its tracks.
+    mel_manifest : dict
+        Their spectrograms.
+    split_table : pd.DataFrame
+        Sides in every fold.
+    own : bool
+        Whether it is the corpus that the nets were trained on, so that a net belongs to one fold of it.
+    list_hash : str or None
+        Of the official list, if the split is one.
+    """
+
+    name: str
+    usable_table: pd.DataFrame
+    mel_manifest: dict[str, Any]
+    split_table: pd.DataFrame
+    own: bool
+    list_hash: str | None = None
+
+    def sides(self, fold: int) -> dict[str, list[str]]:
+        """Return the tracks of each side of a fold."""
+        rows = self.split_table[self.split_table["fold"] == fold]
+        found = {side: sorted(tracks["track_id"]) for side, tracks in rows.groupby("side")}
+        return {side: found.get(side, []) for side in ("train", "validation", "test", "unseen")}
+
+    @property
+    def folds(self) -> list[int]:
+        """Folds of the split."""
+        return sorted(int(fold) for fold in self.split_table["fold"].unique())
+
+    def tracks(self) -> pd.DataFrame:
+        """Return what scores resample by."""
+        return self.usable_table[["track_id", "artist_id", "recording_id"]]
+
+    def labels(self, column: str) -> dict[str, str | None]:
+        """Look up a column by track."""
+        pairs = zip(self.usable_table["track_id"], self.usable_table[column])
+        return {str(track): None if pd.isna(value) else str(value) for track, value in pairs}
+
+
+def save_target(
+    cache_root: str, name: str, usable_table: pd.DataFrame, mel_manifest: Mapping[str, Any], facts: Mapping[str, Any]
+) -> None:
+    """Remember a corpus by its name.
+
+    Parameters
+    ----------
+    cache_root : str
+        Root of the cache; it goes into ``targets/<name>``.
+    name : str
+        Letters, digits, _ and -.
+    usable_table : pd.DataFrame
+        Its tracks.
+    mel_manifest : mapping
+        Their spectrograms of the ismir front end.
+    facts : mapping
+        Corpus and root.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the name is none.
+    """
+    if not re.fullmatch(r"[\w-]+", name) or name == "self":
+        raise ArtistTransferError(f"target={name!r}: allowed are letters, digits, _ and -, and not self")
+    folder = Path(cache_root) / "targets" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / TABLE) as path:
+        usable_table.to_parquet(path)
+    write_json(folder / FACTS, {"mel_manifest": dict(mel_manifest), "facts": dict(facts)})
+    commit_folder(folder, files=[TABLE, FACTS], details={"name": name, "tracks": len(usable_table)})
+
+
+def open_targets(
+    names: tuple[str, ...],
+    *,
+    cache_root: str,
+    own: tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]] | None,
+    folds: int,
+    seed: int,
+) -> Iterator[Target]:
+    """Open targets by name.
+
+    Parameters
+    ----------
+    names : tuple of str
+        ``self`` is the run's own corpus.
+    cache_root : str
+        Root of the cache.
+    own : (usable_table, split_table, mel_manifest) or None
+        The run's own corpus.
+    folds : int
+        Folds by artist of a target without a split of its own.
+    seed : int
+        Of these folds.
+
+    Yields
+    ------
+    Target
+        In order.
+
+    Raises
+    ------
+    ArtistTransferError
+        If one has not been embedded yet.
+    """
+    for name in names:
+        if name == "self" and own is not None:
+            usable, split, manifest = own
+            yield Target("self", usable, manifest, split, own=True)
+            continue
+        folder = Path(cache_root) / "targets" / name
+        if open_folder(folder) is None:
+            known = sorted(path.parent.name for path in folder.parent.glob("*/manifest.json"))
+            raise ArtistTransferError(
+                f"artist_evaluation.targets: {name!r} is not there. Allowed: self"
+                f"{', ' if known else ''}{', '.join(known)}; `kedro run --pipeline=embed --env=… --params "
+                f"target={name}` prepares another corpus under that name"
+            )
+        usable = pd.read_parquet(folder / TABLE)
+        split, digest = own_split(usable, folds=folds, seed=seed)
+        yield Target(name, usable, read_json(folder / FACTS)["mel_manifest"], split, own=False, list_hash=digest)
+
+
+def own_split(usable_table: pd.DataFrame, *, folds: int, seed: int) -> tuple[pd.DataFrame, str | None]:
+    """Split a target: by its official list, else in folds by artist, else by genre.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        Its tracks.
+    folds : int
+        Folds by artist.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    split_table : pd.DataFrame
+        Sides.
+    list_hash : str or None
+        Of the official list.
+    """
+    from artist_transfer.corpora.splits import make_split, split_hash
+
+    if usable_table["official_split"].notna().any():
+        side = usable_table["official_split"].map(SIDES).fillna("unused")
+        table = pd.DataFrame({"track_id": usable_table["track_id"], "fold": 0, "side": side})
+        return table, split_hash(table)
+    n_artists = usable_table["artist_id"].nunique()
+    if n_artists >= folds:
+        return make_split(usable_table, kind="artist_disjoint", seed=seed, folds=folds), None
+    return make_split(usable_table, kind="stratified", seed=seed, test_share=0.25), None
