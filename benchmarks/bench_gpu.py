@@ -1,15 +1,17 @@
 """The fast training engine on one GPU: rates, shares of what the card can do, phases, and nets side by side.
 
-``python benchmarks/bench_gpu.py --json bench_gpu.json`` runs on a bare machine: it needs torch, numpy, safetensors and
-this repository, and makes noise in the shape of FMA medium's training tracks on the card. Without a GPU it runs a tiny
+``python benchmarks/bench_gpu.py --json bench_gpu.json`` runs on a bare machine: it needs torch, numpy and this
+repository, and makes noise in the shape of FMA medium's training tracks on the card. Without a GPU it runs a tiny
 problem on the CPU, to show that everything runs, and lists the GPU's figures as not measured.
 
 What is compared: ``eager`` is the plain engine's update on a batch that stays the same; ``captured`` is that update as
 a CUDA graph; ``real`` is `train` itself with the fast engine, its batches, losses and history; blocks of ``real`` and
 ``captured`` take turns. ``streams`` are K engines in the hands of one thread, ``stacked`` is one computation of K nets
-(`benchmarks.stacked`).
+(`benchmarks.stacked`). ``probe`` is the classifier on top of the features, which a study fits anew for every case.
 
-Operations and bytes of a step are counted in `benchmarks.gpu_steps.Counts`; the bytes are a lower estimate.
+What a GPU refuses (a capture, memory) is left out, and its note says why; all else is measured.
+
+Operations and bytes of a step are counted in `benchmarks.counts.Counts`; the bytes are a lower estimate.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ if __package__ in (None, ""):  # run as a script
 
 import torch
 
-from benchmarks.gpu_steps import GRID_STEPS, MTN_STEPS, PHASES, TINY, Bench, Scale, make_store
+from benchmarks.gpu_probe import CASES, PROBE_STEPS
+from benchmarks.gpu_steps import GRID_STEPS, MTN_STEPS, PHASES, REFUSALS, TINY, Bench, Scale, make_store, refusal
 
 ARITHMETICS = {"tf32": ("float32", True), "float32": ("float32", False), "bfloat16": ("bfloat16", False)}
 NOT_MEASURED = "not measured: no GPU"
@@ -38,7 +41,7 @@ ON_A_CPU = "a tiny net on a CPU, to show that it runs"
 Row = dict[str, Any]
 
 
-def names_of(prefix: str, nets: Sequence[int]) -> list[tuple[str, str, float | None, str]]:
+def names_of(prefix: str, scale: Scale) -> list[tuple[str, str, float | None, str]]:
     """Return name, unit, reach and note of all figures of one arithmetic."""
     rows: list[tuple[str, str, float | None, str]] = [
         ("eager", "steps/s", None, "on a fixed batch"),
@@ -51,7 +54,11 @@ def names_of(prefix: str, nets: Sequence[int]) -> list[tuple[str, str, float | N
         ("bandwidth", "share", None, "of a measured copy, real; bytes are a lower estimate"),
     ]
     rows += [(f"phase.{kind}.{phase}", "ms", None, "") for kind in ("wall", "events", "captured") for phase in PHASES]
-    rows += [(f"{way}.{k}", "steps/s", None, "of all nets") for k in nets for way in ("streams", "stacked")]
+    rows += [(f"{way}.{k}", "steps/s", None, "of all nets") for k in scale.nets for way in ("streams", "stacked")]
+    for way in ("eager", "captured") if not prefix.endswith("bfloat16") else ():  # a probe is float32
+        rows += [(f"probe.{way}.{width}", "steps/s", None, f"on {width} features") for width in scale.widths]
+        study = f"{CASES} cases of {PROBE_STEPS:,} steps, one split and seed; linear in the width"
+        rows.append((f"probe.{way}.study", "h", None, study))
     rows += [
         ("mtn_of_five_tasks", "min", 4.0, f"at most; {MTN_STEPS:,} steps at the real rate"),
         ("grid_of_31_nets", "h", 1.0, f"at most; {GRID_STEPS:,} steps at the best rate of one net or of streams"),
@@ -76,14 +83,23 @@ def measure(device: torch.device, scale: Scale, names: Sequence[str]) -> list[Ro
     store, rows = make_store(scale, device), []
     for name in names:
         precision, tf32 = ARITHMETICS[name]
-        with arithmetic(tf32=tf32):
-            bench = Bench(device, scale, store, precision=precision)
-            figures = bench.figures()
+        figures: dict[str, float] = {}
+        notes: dict[str, str] = {}
+        other = "not measured: what it is made of was not"
+        try:
+            with arithmetic(tf32=tf32):
+                bench = Bench(device, scale, store, precision=precision)
+                figures, notes = bench.figures(), bench.notes
+        except REFUSALS as error:  # a GPU that an arithmetic before this one has lost
+            other = refusal(error)
         prefix, on_gpu = f"engine.{device.type}.{name}", device.type == "cuda"
-        for full, unit, reach, note in names_of(prefix, scale.nets):
+        for full, unit, reach, note in names_of(prefix, scale):
             short = full.removeprefix(f"{prefix}.")
-            note = bench.notes.get(short, note) if on_gpu else ON_A_CPU
-            if short in figures or on_gpu:
+            if short not in figures:
+                note = notes.get(short, other)
+            elif not on_gpu:
+                note = ON_A_CPU
+            if short in figures or short in notes or on_gpu:
                 value = round(figures[short], 5) if short in figures else None
                 row = {"name": full, "value": value, "unit": unit, "reach": reach if on_gpu else None}
                 rows.append(row | ({"note": note} if note else {}))
@@ -113,7 +129,7 @@ def run(scale: Scale | None = None, arithmetics: Sequence[str] = tuple(ARITHMETI
     for name in arithmetics:
         rows += [
             {"name": full, "value": None, "unit": unit, "reach": reach, "note": NOT_MEASURED}
-            for full, unit, reach, _ in names_of(f"engine.cuda.{name}", scale.nets)
+            for full, unit, reach, _ in names_of(f"engine.cuda.{name}", scale)
         ]
     return rows
 

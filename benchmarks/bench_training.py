@@ -2,8 +2,8 @@
 
 The fast engine, which a GPU uses by itself, is measured by ``bench_gpu``.
 
-Needs torch, numpy, safetensors and this package only: ``PYTHONPATH=src python benchmarks/bench_training.py`` runs on a
-bare machine. The loop that is measured is `train` itself, with its sampler, history and progress. Its `stop` hook is
+Needs torch, numpy and this package only: ``PYTHONPATH=src python benchmarks/bench_training.py`` runs on a bare
+machine. The loop that is measured is `train` itself, with its sampler, history and progress. Its `stop` hook is
 called before every update: there, every few updates, the same number of updates is made on one fixed batch, so that
 both see the same noise of the machine.
 """

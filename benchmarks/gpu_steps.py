@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import DeviceLost
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 from artist_transfer.training.checkpoints import Interrupted
 from artist_transfer.training.crops import CropSampler, FrameStore
+from artist_transfer.training.devices import OwnGenerator
 from artist_transfer.training.engine import FastEngine
+from artist_transfer.training.failures import FAILURES
+from artist_transfer.training.graphs import capture, set_capturable
 from artist_transfer.training.loop import TrainParams, train
 from artist_transfer.training.losses import Precision, make_optimisers, soft_cross_entropy, update
 from artist_transfer.training.targets import TaskTarget, TaskTargets
+from benchmarks.counts import Counts
+from benchmarks.gpu_probe import make_steps, probe_rate, study_hours
 from benchmarks.stacked import StackedNets
 
 PHASES = ("gather", "forward", "backward", "optimiser")
 MTN_STEPS = 1000 * 332  # the paper's five-task net at FMA medium
 GRID_STEPS = 200 * 332 * (75 + 5)  # 26 MTNs of 75 tasks in all and 5 STNs, 200 epochs a task
+REFUSALS = (*FAILURES, DeviceLost)  # no kernel, no memory, no capture, no GPU any more
 Step = Callable[[], object]
+
+
+def refusal(error: BaseException) -> str:
+    """Return the note of a figure that is missing because of an error."""
+    return f"not measured: {type(error).__name__}: {error}".split("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -44,9 +55,12 @@ class Scale:
     outputs: tuple[tuple[str, int], ...] = (("g", 16), ("s", 40), ("e", 40), ("d", 40), ("m", 40))
     product: int = 8192
     copy_mb: int = 4096
+    segments: int = 200_000  # how many there are makes no difference to a step
+    hidden: int = 1024
+    widths: tuple[int, int] = (256, 1280)
 
 
-TINY = Scale(80, 60, 3, 3, (1, 2), 8, 0.125, 32, 16, (("g", 3), ("m", 4)), 128, 1)
+TINY = Scale(80, 60, 3, 3, (1, 2), 8, 0.125, 32, 16, (("g", 3), ("m", 4)), 128, 1, 200, 16, (8, 40))
 
 
 def make_store(scale: Scale, device: torch.device) -> FrameStore:
@@ -67,50 +81,6 @@ def make_targets(scale: Scale) -> TaskTargets:
     )
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What a step must compute and move.
-
-    Parameters
-    ----------
-    flops : float
-        Operations: forward, gradient of the weights and, but for the first layer, of the input.
-    bytes : float
-        Bytes that are moved at least: every convolution and dense layer writes its output and reads its input once, the
-        backward pass reads the input and the output's gradient once more and writes the input's gradient; parameters
-        are read twice, their gradients written once, and Adam reads four and writes three numbers for each. All else is
-        taken as free.
-    """
-
-    flops: float
-    bytes: float
-
-    @classmethod
-    def of(cls, config: DcnnConfig, *, batch: int, precision: str) -> Counts:
-        """Count the step of a net's first task."""
-        sizes: list[tuple[int, int, int, int]] = []  # for a clip: values in, values out, weights, operations of a pass
-
-        def count(module: torch.nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-            weight = module.weight
-            assert isinstance(weight, Tensor)
-            positions = output[0, 0].numel() if output.dim() == 4 else 1
-            sizes.append((inputs[0].numel(), output.numel(), weight.numel(), 2 * weight.numel() * positions))
-
-        task = config.tasks[0]
-        net = MultiTaskNet(config).eval()
-        for module in (*net.trunk_of(task).modules(), *net.towers[task].modules()):
-            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
-                module.register_forward_hook(count)
-        with torch.no_grad():
-            net(torch.zeros(1, 1, config.n_mels, config.crop), task)
-        passes = [2, *[3] * (len(sizes) - 1)]
-        values = sum(n * size[0] + 2 * size[1] for n, size in zip(passes, sizes, strict=True))
-        return cls(
-            flops=float(batch * sum(n * size[3] for n, size in zip(passes, sizes, strict=True))),
-            bytes=float(batch * (2 if precision == "bfloat16" else 4) * values + 40 * sum(size[2] for size in sizes)),
-        )
-
-
 class Graph:
     """A function without arguments, as a CUDA graph on a stream; on a CPU, which has no streams, just the function."""
 
@@ -127,14 +97,14 @@ class Graph:
         with torch.cuda.stream(stream):
             for _ in range(3):
                 function()
-        groups = [group for optimiser in optimisers for group in optimiser.param_groups]
-        self._graph = torch.cuda.CUDAGraph()
-        for group in groups:
-            group["capturable"] = True  # Adam insists on it while it is captured, and warns of it otherwise
-        with torch.cuda.graph(self._graph, stream=stream):
-            function()
-        for group in groups:
-            group["capturable"] = False
+        every = list(optimisers)
+        try:
+            for optimiser in every:
+                set_capturable(optimiser, True)
+            self._graph = capture(function, stream=stream, random=OwnGenerator(stream.device, seed=0))
+        finally:
+            for optimiser in every:
+                set_capturable(optimiser, False)  # it warns where it is not captured
 
     def __call__(self) -> None:
         """Replay it."""
@@ -163,25 +133,51 @@ class Bench:
 
     def figures(self) -> dict[str, float]:
         """Measure everything; what the machine refuses is missing here, and its reason is among the notes."""
-        figures = {"eager": self.eager()}
-        figures["real"], figures["captured"], figures["real_over_captured"] = self.real_and_captured()
-        figures["captured_step"] = 1e3 / figures["captured"]
-        figures["clips"] = figures["real"] * self.scale.batch
-        figures |= self.eager_phases() | self.captured_phases()
-        for k in self.scale.nets:
-            for way, rate in (("streams", self.streams), ("stacked", self.stacked)):
-                try:
-                    figures[f"{way}.{k}"] = rate(k)
-                except (ArtistTransferError, RuntimeError) as error:  # no kernel, no memory, no capture
-                    self.notes[f"{way}.{k}"] = f"not measured: {type(error).__name__}: {error}".split("\n")[0]
+        found: dict[str, float] = {}
+        for names, measure in self._parts():
+            try:
+                found |= measure()
+            except REFUSALS as error:
+                self.notes |= dict.fromkeys(names, refusal(error))
         if self.device.type == "cuda":  # of a tiny net on a CPU these would say nothing
-            counts = Counts.of(self.config, batch=self.scale.batch, precision=self.params.precision)
-            figures["peak"] = figures["real"] * counts.flops / self.product_rate()
-            figures["bandwidth"] = figures["real"] * counts.bytes / self.copy_rate()
-            rates = [figures["real"], *(rate for name, rate in figures.items() if name.startswith("streams."))]
-            figures["mtn_of_five_tasks"] = MTN_STEPS / figures["real"] / 60
-            figures["grid_of_31_nets"] = GRID_STEPS / max(rates) / 3600
-        return figures
+            found |= self._extrapolated(found)
+        return found
+
+    def _parts(self) -> Iterator[tuple[Sequence[str], Callable[[], dict[str, float]]]]:
+        """Yield what can be measured by itself: the names of its figures, and the function that returns them."""
+        both = ("real", "captured", "real_over_captured", "captured_step", "clips", "peak", "bandwidth")
+        yield ("eager",), lambda: {"eager": self.eager()}
+        yield (*both, "mtn_of_five_tasks"), self.real_and_captured
+        yield [f"phase.{kind}.{phase}" for kind in ("wall", "events") for phase in PHASES], self.eager_phases
+        yield [f"phase.captured.{phase}" for phase in PHASES], self.captured_phases
+        for k in self.scale.nets:
+            yield (f"streams.{k}",), lambda k=k: {f"streams.{k}": self.streams(k)}
+            yield (f"stacked.{k}",), lambda k=k: {f"stacked.{k}": self.stacked(k)}
+        for name, captured in (("eager", False), ("captured", True)):
+            for width in self.scale.widths if self.params.precision == "float32" else ():
+                names = (f"probe.{name}.{width}", f"probe.{name}.study")
+                yield names, lambda names=names, args=(width, captured): {names[0]: self.probe(*args)}
+        if self.device.type == "cuda":
+            yield ("peak",), lambda: {"product_rate": self.product_rate()}
+            yield ("bandwidth",), lambda: {"copy_rate": self.copy_rate()}
+
+    def _extrapolated(self, found: dict[str, float]) -> dict[str, float]:
+        """Return what follows from figures, as far as they are there."""
+        made: dict[str, float] = {}
+        counts = Counts.of(self.config, batch=self.scale.batch, precision=self.params.precision)
+        if "real" in found:
+            made["mtn_of_five_tasks"] = MTN_STEPS / found["real"] / 60
+            if "product_rate" in found:
+                made["peak"] = found["real"] * counts.flops / found["product_rate"]
+            if "copy_rate" in found:
+                made["bandwidth"] = found["real"] * counts.bytes / found["copy_rate"]
+        if rates := [rate for name, rate in found.items() if name == "real" or name.startswith("streams.")]:
+            made["grid_of_31_nets"] = GRID_STEPS / max(rates) / 3600
+        for way in ("eager", "captured"):
+            by_width = {w: found[f"probe.{way}.{w}"] for w in self.scale.widths if f"probe.{way}.{w}" in found}
+            if len(by_width) == len(self.scale.widths):
+                made[f"probe.{way}.study"] = study_hours(by_width)
+        return made
 
     def now(self) -> float:
         """Return the time once all work on the device is done."""
@@ -230,7 +226,17 @@ class Bench:
         updates = self.fixed_updates(self.optimisers(net), net)
         return self.rate(lambda i: updates[self.order[i % len(self.order)]](), blocks=3)
 
-    def real_and_captured(self) -> tuple[float, float, float]:
+    def probe(self, width: int, captured: bool) -> float:
+        """Return the updates a second of a probe on features of a width."""
+        on_gpu, scale = self.device.type == "cuda", self.scale
+        shape = {"segments": scale.segments, "width": width, "hidden": scale.hidden}
+        steps = make_steps(self.device, **shape, may_capture=captured)
+        try:
+            return probe_rate(steps, partial(self.rate, blocks=3), must_be_captured=captured and on_gpu)
+        finally:
+            steps.wait()
+
+    def real_and_captured(self) -> dict[str, float]:
         """Return training steps a second, captured steps on fixed batches, and the median of their ratios."""
         net = self.net()
         optimisers = self.optimisers(net)
@@ -259,7 +265,9 @@ class Bench:
         fixed = fixed[3:]  # real block i ends before fixed block i + 1; two of each are for warming up
         real = real[2:]
         ratio = statistics.median(b / a for a, b in zip(real, fixed, strict=True))
-        return steps / statistics.median(real), steps / statistics.median(fixed), ratio
+        rate, captured = steps / statistics.median(real), steps / statistics.median(fixed)
+        found = {"real": rate, "captured": captured, "real_over_captured": ratio}
+        return {**found, "captured_step": 1e3 / captured, "clips": rate * self.scale.batch}
 
     def phases(self) -> tuple[list[Step], Step, torch.optim.Adam]:
         """Return the phases of an update of the first task, a function that drops what they hold, and the optimiser."""

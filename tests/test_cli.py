@@ -16,7 +16,7 @@ from tests.pipelines.conftest import Project, environment
 
 from artist_transfer.cli import _with_plain_errors, run
 from artist_transfer.datasets import CsvDataset, JsonDataset, PlotDataset, TableDataset, TextDataset
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, DeviceLost
 from artist_transfer.parameters import check_parameters
 
 
@@ -56,8 +56,9 @@ def test_any_other_error_keeps_its_traceback(error: Exception) -> None:
     assert invoke(raising(error)).exception is error
 
 
-def test_the_projects_own_errors_are_one_line() -> None:
-    done = invoke(raising(ArtistTransferError("seed=-1: must be 0 or more")))
+@pytest.mark.parametrize("kind", [ArtistTransferError, DeviceLost])
+def test_the_projects_own_errors_are_one_line(kind: type[Exception]) -> None:
+    done = invoke(raising(kind("seed=-1: must be 0 or more")))
     assert (done.exit_code, done.stderr) == (1, "Error: seed=-1: must be 0 or more\n")
 
 

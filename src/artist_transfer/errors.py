@@ -9,5 +9,12 @@ class NothingToFit(ArtistTransferError):  # noqa: N818  (a fold without it is a 
     """Why a fold's training tracks have nothing to fit, as a clause: ``none of the 12 training tracks has …``."""
 
 
+class DeviceLost(Exception):  # noqa: N818
+    """A GPU that has failed under this process: nothing can be computed there until it is started again.
+
+    No `ArtistTransferError`, so that what counts the failure of one net or case and goes on to the next ends too.
+    """
+
+
 class ArtistTransferWarning(UserWarning):
     """Something that does not stop the run but that its reader has to know."""

@@ -14,6 +14,7 @@ import torch
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.probe import Probe, ProbeParams, fit_probe, fit_probe_cached, predict_tracks
 from artist_transfer.evaluation.segments import SegmentFeatures
+from artist_transfer.training.devices import OutOfMemory
 
 SMALL = ProbeParams(hidden=16, epochs=8, seed=3)
 
@@ -218,7 +219,7 @@ import json, os, signal, sys
 from pathlib import Path
 import numpy as np
 import torch
-from artist_transfer.evaluation import probe
+from artist_transfer.evaluation import probe, probe_steps
 from artist_transfer.evaluation.segments import SegmentFeatures
 
 torch.set_num_threads(1)
@@ -236,10 +237,11 @@ def die(*_args, **_options):
 
 killed, clean = sys.argv[1:]
 told = []
-for function in ("_scaled", "commit_folder"):  # in a step; with weights and card there and the manifest not yet
+# in a step; with weights and card there and the manifest not yet
+for where, function in ((probe_steps, "scaled"), (probe, "commit_folder")):
     child = os.fork()
     if child == 0:
-        setattr(probe, function, die)
+        setattr(where, function, die)
         fit(killed)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
@@ -277,10 +279,31 @@ def test_bad_input() -> None:
         predict_tracks(probe, SegmentFeatures(features.features, features.track_index, (*features.track_ids, "x")))
 
 
+def test_without_memory_the_keys_are_named(monkeypatch) -> None:
+    def full(*_args: object, **_options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    features, genres = toy()
+    probe = fit(features, genres, features.track_ids)
+    monkeypatch.setattr("artist_transfer.evaluation.probe_steps.scaled", full)
+    with pytest.raises(OutOfMemory, match=r"cpu ran out of memory with transfer\.batch = 64; make the batch smaller"):
+        fit(features, genres, features.track_ids)
+    monkeypatch.setattr("artist_transfer.evaluation.probe._on_device", full)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *_: self)  # there is no such device here
+    with pytest.raises(
+        OutOfMemory, match=r"transfer\.batch = 64; .* take device: cpu \(.* alone are 1\.[0-9]e-05 GiB\)"
+    ):
+        fit_probe(features, genres, features.track_ids, params=SMALL, device="cuda", progress=False)
+    monkeypatch.setattr("artist_transfer.evaluation.probe.scaled", full)
+    with pytest.raises(OutOfMemory, match=r"cuda ran out of memory with tracks at once = 1; take device: cpu"):
+        predict_tracks(probe, features, device="cuda")
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_gpu_learns_too() -> None:
     features, genres = toy()
     probe = fit_probe(features, genres, features.track_ids[:45], params=SMALL, device="cuda", progress=False)
+    assert probe.history[-1] < probe.history[0] / 2
     table = predict_tracks(probe, features, features.track_ids[45:], device="cuda")
     np.testing.assert_allclose(table, predict_tracks(probe, features, features.track_ids[45:]), atol=1e-4)

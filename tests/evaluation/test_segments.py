@@ -9,6 +9,7 @@ import torch
 from artist_transfer.artifacts import open_folder
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.evaluation.segments import SegmentFeatures, segment_features, windows_of
+from artist_transfer.training.devices import OutOfMemory
 
 BANDS = 4
 
@@ -151,6 +152,14 @@ def test_large_features_are_joined_in_a_file(tmp_path) -> None:
     np.testing.assert_array_equal(large.features, small.features)
 
 
+def test_joined_features_can_lie_elsewhere_than_those_of_the_nets(tmp_path) -> None:
+    options = {"cache_root": tmp_path / "kept", "joined_root": tmp_path / "once", "store_key": "k", "progress": False}
+    found = segment_features({"g": Net(1.0), "s": Net(2.0)}, Store(LENGTHS), ["a", "b"], in_memory=0, **options)
+    assert len(list((tmp_path / "kept").glob("segments/*/features.npy"))) == 2
+    (joined,) = (tmp_path / "once").glob("segments/*/features.npy")
+    np.testing.assert_array_equal(np.load(joined), found.features)
+
+
 @pytest.mark.parametrize(
     ("nets", "ids", "options", "message"),
     [
@@ -167,6 +176,21 @@ def test_large_features_are_joined_in_a_file(tmp_path) -> None:
 def test_bad_input(nets, ids, options, message: str) -> None:
     with pytest.raises(ArtistTransferError, match=message):
         segment_features(nets, Store(LENGTHS), ids, progress=False, **options)
+
+
+@pytest.mark.parametrize(("batch", "at_once"), [(None, 32), (500, 500)])
+def test_without_memory_the_key_is_named(monkeypatch: pytest.MonkeyPatch, batch: int | None, at_once: int) -> None:
+    def full(*_args: object, **_options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    net = Net(1.0).train()
+    monkeypatch.setattr(Net, "features", full)
+    with pytest.raises(OutOfMemory, match=f"^cpu ran out of memory with windows at once = {at_once}; free some"):
+        segment_features({"g": net}, Store(LENGTHS), list(LENGTHS), batch=batch, progress=False)
+    assert net.training
+    monkeypatch.setattr(Net, "to", full)
+    with pytest.raises(OutOfMemory, match=r"^cuda ran out of memory with windows at once = 2048; take device: cpu\.$"):
+        segment_features({"g": net}, Store(LENGTHS), list(LENGTHS), device="cuda", progress=False)
 
 
 def test_shapes_must_fit() -> None:

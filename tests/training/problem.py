@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from artist_transfer.models.dcnn import DcnnConfig
+from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 from artist_transfer.training.crops import FrameStore
 from artist_transfer.training.loop import Progress, TrainedNet, TrainParams, train_cached
 from artist_transfer.training.targets import TaskTarget, TaskTargets
@@ -43,6 +43,12 @@ def make_targets(tasks: str = "gm") -> TaskTargets:
 
 def make_config(tasks: str = "gm") -> DcnnConfig:
     return DcnnConfig(outputs=make_targets(tasks).outputs, width=0.125, n_mels=BANDS, crop=CROP)
+
+
+def make_net(store: FrameStore, tasks: str = "gm") -> MultiTaskNet:
+    net = MultiTaskNet(make_config(tasks), seed=7)
+    net.set_band_statistics(*store.band_statistics())
+    return net.train()
 
 
 def make_params(**changes: object) -> TrainParams:

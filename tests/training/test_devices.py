@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, DeviceLost
 from artist_transfer.training import devices as module
-from artist_transfer.training.devices import GIB, fits, free_memory, memory_errors, resolve_device
+from artist_transfer.training.devices import GIB, OutOfMemory, fits, free_memory, memory_errors, resolve_device
+from artist_transfer.training.failures import FAILURES
 
 CPU = torch.device("cpu")
 
@@ -53,6 +54,22 @@ def test_only_lack_of_memory_is_translated() -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
     with pytest.raises(RuntimeError, match="shape"), memory_errors(CPU, 64, kept=None):
         raise RuntimeError("shape mismatch")
+
+
+def test_a_gpu_that_has_failed_is_told_from_one_that_is_full() -> None:
+    failed = torch.AcceleratorError("CUDA error: an illegal memory access\nCompile with TORCH_USE_CUDA_DSA …")
+    told = r"^cpu has failed \(CUDA error: an illegal memory access\) .* are kept in here\.$"
+    with (
+        pytest.raises(DeviceLost, match=told) as lost,
+        memory_errors(CPU, 64, kept="here"),
+    ):
+        raise failed
+    assert not isinstance(lost.value, FAILURES)  # what goes on after those ends after this
+    with (
+        pytest.raises(OutOfMemory, match=r"^cpu ran out of memory with a\.b = 64; take another\.$"),
+        memory_errors(CPU, 64, kept=None, key="a.b", advice="take another"),
+    ):
+        raise torch.AcceleratorError("CUDA error: out of memory")
 
 
 KEPT = """

@@ -35,12 +35,6 @@ def no_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(F, "dropout", lambda x, *_args, **_kwargs: x)
 
 
-def make_net(problem: ModuleType, store: FrameStore, tasks: str = "gm") -> MultiTaskNet:
-    net = MultiTaskNet(problem.make_config(tasks), seed=7)
-    net.set_band_statistics(*store.band_statistics())
-    return net
-
-
 def run(
     problem: ModuleType,
     *,
@@ -53,7 +47,7 @@ def run(
     **changes: object,
 ) -> tuple[MultiTaskNet, TrainResult]:
     store = problem.make_store(device)
-    net = make_net(problem, store, tasks)
+    net = problem.make_net(store, tasks)
     if double:
         net = net.double()
     params = problem.make_params(engine=engine, **changes)
@@ -113,7 +107,7 @@ def test_gradients_of_one_float32_step(problem: ModuleType, device: str) -> None
     moments = []
     store = problem.make_store(device)
     for fast in (False, True):
-        net = make_net(problem, store).to(device).train()
+        net = problem.make_net(store).to(device)
         optimisers = make_optimisers(net, learning_rate=1e-3, l2=0)
         sampler = CropSampler(store, problem.make_targets(), batch=4, crop=problem.CROP, seed=3)
         if fast:
@@ -160,7 +154,7 @@ def masks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, torch.Tensor]]:
 
 def make_engine(problem: ModuleType, device: str, seed: int = 0) -> FastEngine:
     store = problem.make_store(device)
-    net = make_net(problem, store, "g").to(device).train()
+    net = problem.make_net(store, "g").to(device)
     sampler = CropSampler(store, problem.make_targets("g"), batch=64, crop=problem.CROP, seed=3)
     optimisers = make_optimisers(net, learning_rate=1e-3, l2=0)
     losses = torch.zeros(100, device=device)
@@ -229,6 +223,27 @@ def test_warm_up_leaves_no_trace(problem: ModuleType, device: str, begun: bool) 
     torch.testing.assert_close(other.losses, engine.losses, **tolerance)
     if device == "cpu":
         assert all(torch.equal(other.net.state_dict()[name], value) for name, value in engine.net.state_dict().items())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("n", "slot"), [(1, 0), (2, 1), (5, 3)])
+def test_warm_up_needs_no_room_for_its_losses(problem: ModuleType, device: str, n: int, slot: int) -> None:
+    """A short epoch, or one that is resumed near its end, has less room than warming up has updates."""
+    store = problem.make_store(device)
+    net = problem.make_net(store).to(device)
+    sampler = CropSampler(store, problem.make_targets(), batch=4, crop=problem.CROP, seed=3)
+    optimisers = make_optimisers(net, learning_rate=1e-3, l2=0)
+    losses = torch.arange(n, device=device) + 0.5
+    engine = FastEngine(net, optimisers, store, sampler, losses, precision="float32", seed=0)
+    engine.begin(slot)
+    for steps in (module.WARM_UP, 7):
+        engine.warm_up(steps)
+        assert losses.tolist() == [i + 0.5 for i in range(n)]
+        assert engine._slot.tolist() == [slot]
+    engine.advance("m")
+    engine.wait()
+    changed = [i for i, value in enumerate(losses.tolist()) if value != i + 0.5]
+    assert changed == [slot] and engine._slot.tolist() == [slot + 1]
 
 
 @pytest.mark.parametrize("engines", [("fast", "fast"), ("plain", "fast"), ("fast", "plain")])
@@ -336,14 +351,23 @@ def test_steps_are_captured_and_a_resumed_training_goes_on(problem: ModuleType, 
 @pytest.mark.gpu
 @GPU
 def test_a_capture_that_fails_is_a_warning_or_an_error(problem: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_self: FastEngine) -> None:
-        raise RuntimeError("operation not permitted when stream is capturing")
+    original = FastEngine._step
 
-    monkeypatch.setattr(FastEngine, "_capture", refuse)
+    def wait(self: FastEngine, task: str) -> None:
+        original(self, task)
+        torch.cuda.current_stream().synchronize()  # which no capture survives
+
+    monkeypatch.setattr(FastEngine, "_step", wait)
+    before = torch.cuda.current_stream()
     with pytest.warns(ArtistTransferWarning, match="did not capture"):
         run(problem, engine="auto", epochs=2, device="cuda")
+    assert torch.cuda.current_stream() == before
     with pytest.raises(ArtistTransferError, match=r"training\.engine: 'fast'"):
         run(problem, engine="fast", epochs=2, device="cuda")
+    assert torch.cuda.current_stream() == before
+    torch.rand(3, device="cuda")  # torch's own generator was not being captured
+    monkeypatch.setattr(FastEngine, "_step", original)
+    run(problem, engine="fast", epochs=2, device="cuda")
 
 
 @pytest.mark.gpu

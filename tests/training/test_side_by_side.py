@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, DeviceLost
 from artist_transfer.training import side_by_side as module
 from artist_transfer.training.checkpoints import Interrupted, load_checkpoint, only_one
 from artist_transfer.training.crops import FrameStore
@@ -213,13 +213,63 @@ def test_all_that_are_asked_to_stop_write_their_checkpoints(problem: ModuleType,
     assert folders(tmp_path / "broken") == folders(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("kind", [KeyError, TypeError, AssertionError, ZeroDivisionError, OSError, MemoryError])
+def test_whatever_a_net_fails_of_does_not_hurt_the_others(
+    problem: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    original = module.NetPlace.finish
+
+    def finish(self: module.NetPlace, *args: object) -> TrainedNet:
+        if self.params.seed == 1:
+            raise kind("this one")
+        return original(self, *args)
+
+    monkeypatch.setattr(module.NetPlace, "finish", finish)
+    results = train_many(problem, tmp_path, [make_job(problem, seed=seed) for seed in range(3)], at_once=2)
+    assert [type(result) for result in results] == [TrainedNet, kind, TrainedNet]
+
+
+@pytest.mark.parametrize("where", ["training", "finishing"])
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_gpu_that_fails_is_the_end_of_all(
+    problem: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, where: str
+) -> None:
+    """Whatever is called on it afterwards gives the same error: that is not a failure of each net in turn."""
+    dead, tried = False, 0
+
+    def call(original: Callable[..., object], kills: bool) -> Callable[..., object]:
+        def called(self: object, *args: object) -> object:
+            nonlocal dead, tried
+            tried += dead
+            dead = dead or (kills and len(folders(tmp_path)) >= at_once + 1)
+            if dead:
+                raise torch.AcceleratorError("CUDA error: device-side assert triggered\nFor debugging consider …")
+            return original(self, *args)
+
+        return called
+
+    monkeypatch.setattr(FastEngine, "advance", call(FastEngine.advance, where == "training"))
+    monkeypatch.setattr(module.NetPlace, "finish", call(module.NetPlace.finish, where == "finishing"))
+    monkeypatch.setattr(FastEngine, "wait", call(FastEngine.wait, False))
+    jobs = [make_job(problem, seed=seed) for seed in range(3 * at_once)]
+    with pytest.raises(DeviceLost, match=r"^cpu has failed \(CUDA error: device-side assert triggered\) and .* again"):
+        train_many(problem, tmp_path, jobs, at_once=at_once)
+    assert dead and len(folders(tmp_path)) == 2 * at_once and tried <= 3 * at_once
+    for job in jobs:  # no lock is left behind
+        place = module.NetPlace(job.config, job.targets, job.params, "tiny", CPU, tmp_path)
+        with only_one(place.folder, stop=lambda: True):
+            pass
+    monkeypatch.undo()
+    nets_of(train_many(problem, tmp_path, jobs, at_once=at_once))
+
+
 def test_an_error_of_the_program_ends_all_after_their_checkpoints(problem: ModuleType, tmp_path: Path) -> None:
     def progress(label: str, done: int, *_: object) -> None:
         if done >= 6:
-            raise KeyError(label)
+            raise NameError(label)
 
     jobs = [make_job(problem, seed=seed, epochs=40) for seed in range(3)]
-    with pytest.raises(KeyError):
+    with pytest.raises(NameError):
         train_many(problem, tmp_path, jobs, at_once=3, progress=progress)
     found = [load_checkpoint(folder) for folder in (tmp_path / "nets").iterdir()]
     assert sorted(0 if each is None else each[1]["step"] for each in found) == [0, 5, 5]
@@ -255,3 +305,9 @@ def test_at_once_out_of_bounds_and_a_store_that_cannot_be_made(problem: ModuleTy
 
     with pytest.raises(ArtistTransferError, match="t03"):
         train_many(problem, tmp_path, make_jobs(problem), make_store)
+
+    def make_store_on_a_lost_gpu() -> FrameStore:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access")
+
+    with pytest.raises(DeviceLost, match="an illegal memory access"):
+        train_many(problem, tmp_path, make_jobs(problem), make_store_on_a_lost_gpu)

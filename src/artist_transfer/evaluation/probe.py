@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
-from torch.nn import functional
 from tqdm.auto import tqdm
 
 from artist_transfer.artifacts import atomic_path, commit_folder, fingerprint, open_folder, read_json, write_json
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.evaluation.probe_steps import ProbeSteps, logits, scaled
 from artist_transfer.evaluation.segments import SegmentFeatures
+from artist_transfer.training.devices import GIB, memory_errors, other_memory
 
 KIND = "probes"
 CHUNK = 65536  # rows that are read at once where all rows pass by
@@ -154,7 +155,7 @@ def fit_probe(
     Raises
     ------
     ArtistTransferError
-        With fewer than two genres among the training tracks, or features that are not finite.
+        With fewer than two genres among the training tracks, or features that are not finite; or if memory runs out.
     """
     params = params or ProbeParams()
     device = torch.device(device)
@@ -162,9 +163,14 @@ def fit_probe(
     tensors = _initial(features.width, params, len(training.classes))
     if params.standardise:
         tensors.update(_column_statistics(features, training.rows))
-    tensors = {name: value.to(device) for name, value in tensors.items()}
-    history = _optimise(tensors, training, features=features, params=params, progress=progress)
-    tensors = {name: value.detach().cpu() for name, value in tensors.items()}
+    advice = f"make the batch smaller, or {other_memory(device)}"
+    if device.type == "cuda":
+        gib = len(training.rows) * features.width * features.features.itemsize / GIB
+        advice += f" (the training segments alone are {gib:.2g} GiB)"
+    with memory_errors(device, params.batch, kept=None, key="transfer.batch", advice=advice):
+        tensors = {name: value.to(device) for name, value in tensors.items()}
+        history = _optimise(tensors, training, features=features, params=params, progress=progress)
+        tensors = {name: value.detach().cpu() for name, value in tensors.items()}
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
         raise ArtistTransferError("the probe's weights are not finite: are the features finite and standardised?")
     return Probe(training.classes, params, tensors, tuple(history), training.counts)
@@ -227,21 +233,22 @@ def predict_tracks(
     Raises
     ------
     ArtistTransferError
-        If the width is not the probe's, a track has no segment, or its features are not finite.
+        If the width is not the probe's, a track has no segment, its features are not finite, or memory runs out.
     """
     if features.width != probe.tensors["kernel1"].shape[1]:
         expected = probe.tensors["kernel1"].shape[1]
         raise ArtistTransferError(f"the probe was fitted on {expected} features, found {features.width}")
     ids = list(features.track_ids if track_ids is None else track_ids)
-    tensors = {name: value.to(device) for name, value in probe.tensors.items()}
-    table = np.empty((len(ids), len(probe.classes)))
-    with torch.inference_mode():
+    device, table = torch.device(device), np.empty((len(ids), len(probe.classes)))
+    memory = memory_errors(device, 1, kept=None, key="tracks at once", advice=other_memory(device))
+    with memory, torch.inference_mode():
+        tensors = {name: value.to(device) for name, value in probe.tensors.items()}
         for position, track_id in enumerate(ids):  # one at a time: the others must not change a bit of it
             if not len(features.rows(track_id)):
                 raise ArtistTransferError(f"track {track_id!r} has no segment to predict from")
             x = torch.from_numpy(features.of_track(track_id)).to(device)  # (segment, feature)
-            logits = _logits(_scaled(x, tensors), tensors)
-            probabilities = torch.softmax(logits.double(), dim=1).mean(dim=0).cpu().numpy()
+            outputs = logits(scaled(x, tensors), tensors)
+            probabilities = torch.softmax(outputs.double(), dim=1).mean(dim=0).cpu().numpy()
             if not np.isfinite(probabilities).all():
                 raise ArtistTransferError(f"track {track_id!r}: its features are not finite")
             table[position] = probabilities / probabilities.sum()
@@ -329,24 +336,25 @@ def _optimise(
 ) -> list[float]:
     device = tensors["kernel1"].device
     data, rows = _on_device(features.features, training.rows, device)
-    labels = torch.from_numpy(training.labels).to(device)
-    optimiser = _optimiser(tensors, params)
-    shuffle = torch.Generator().manual_seed(params.seed + 1)  # on the CPU: one order on every device
-    noise = torch.Generator(device=device).manual_seed(params.seed + 2)
+    steps = ProbeSteps(
+        tensors,
+        data,
+        rows,
+        torch.from_numpy(training.labels).to(device),
+        dropout=params.dropout,
+        batch=params.batch,
+        learning_rate=params.learning_rate,
+        l2=params.l2,
+        seed=params.seed,
+    )
     history = []
     bar = tqdm(range(params.epochs), desc="probe", unit="epoch", leave=False, disable=not progress)
-    for _ in bar:
-        order = torch.randperm(len(labels), generator=shuffle).to(device)
-        total = torch.zeros((), device=device)
-        for index in order.split(params.batch):
-            x = _scaled(data.index_select(0, rows[index]).float(), tensors)  # (batch, feature)
-            loss = functional.cross_entropy(_logits(x, tensors, params.dropout, noise), labels[index])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            total += loss.detach() * len(index)
-        history.append(float(total) / len(labels))
-        bar.set_postfix(loss=f"{history[-1]:.3f}")
+    try:
+        for _ in bar:
+            history.append(steps.epoch())
+            bar.set_postfix(loss=f"{history[-1]:.3f}")
+    finally:
+        steps.wait()  # a GPU must not write into what has been let go
     return history
 
 
@@ -358,31 +366,3 @@ def _on_device(features: np.ndarray, rows: np.ndarray, device: torch.device) -> 
     for start in range(0, len(rows), CHUNK):
         held[start : start + CHUNK] = torch.from_numpy(features[rows[start : start + CHUNK]]).to(device)
     return held, torch.arange(len(rows), device=device)
-
-
-def _optimiser(tensors: dict[str, torch.Tensor], params: ProbeParams) -> torch.optim.Optimizer:
-    kernels = [tensors[name].requires_grad_() for name in ("kernel1", "kernel2")]
-    biases = [tensors[name].requires_grad_() for name in ("bias1", "bias2")]
-    # torch's weight_decay is added to the gradient: that of l2 * w ** 2 is 2 * l2 * w
-    groups = [{"params": kernels, "weight_decay": 2 * params.l2}, {"params": biases, "weight_decay": 0.0}]
-    return torch.optim.Adam(groups, lr=params.learning_rate, fused=True)
-
-
-def _scaled(x: torch.Tensor, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    return (x - tensors["mean"]) / tensors["scale"]
-
-
-def _logits(
-    x: torch.Tensor, tensors: Mapping[str, torch.Tensor], dropout: float = 0.0, noise: torch.Generator | None = None
-) -> torch.Tensor:
-    hidden = functional.elu(functional.linear(_dropped(x, dropout, noise), tensors["kernel1"], tensors["bias1"]))
-    return functional.linear(_dropped(hidden, dropout, noise), tensors["kernel2"], tensors["bias2"])  # (batch, class)
-
-
-def _dropped(x: torch.Tensor, dropout: float, noise: torch.Generator | None) -> torch.Tensor:
-    if noise is None or dropout == 0.0:
-        return x
-    kept = (
-        torch.rand(x.shape, generator=noise, device=x.device) >= dropout
-    )  # five times faster than torch's dropout here
-    return x * kept / (1.0 - dropout)

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from artist_transfer.artifacts import atomic_path, commit_folder, fingerprint, open_folder
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.tasks import LETTERS, in_order
+from artist_transfer.training.devices import memory_errors, other_memory
 
 KIND = "segments"
 PIECE = 32  # windows of one track that are passed at once: bounds memory, and fits the caches of a CPU best
@@ -166,6 +167,7 @@ def segment_features(
     device: str | torch.device = "cpu",
     dtype: str = "float32",
     cache_root: Path | None = None,
+    joined_root: Path | None = None,
     store_key: object = None,
     in_memory: int = IN_MEMORY,
     progress: bool = True,
@@ -189,10 +191,12 @@ def segment_features(
         How features are kept. Half of the disk and memory at float16, for a relative error of 5e-4.
     cache_root : Path, optional
         Features of each net are kept in ``<cache_root>/segments/<fingerprint>`` and memory-mapped from there.
+    joined_root : Path, optional
+        Features of several nets are joined under it instead of under `cache_root`.
     store_key : object with a canonical encoding
         What the store holds (its manifest); needed with `cache_root`.
     in_memory : int, bytes
-        Features of several nets that take more are joined in a file under `cache_root`.
+        Features of several nets that take more are joined in a file, if there is a `cache_root`.
     progress : bool
 
     Returns
@@ -204,7 +208,7 @@ def segment_features(
     ------
     ArtistTransferError
         For an unknown task letter, no track, a repeated track, one shorter than a window, or features that are
-        not finite.
+        not finite; or if memory runs out.
     """
     letters = _check(nets, track_ids, dtype, cache_root, store_key)
     device = torch.device(device)
@@ -225,7 +229,8 @@ def segment_features(
         for position, letter in enumerate(tasks):
             parts[letter] = matrix[:, position * wide : (position + 1) * wide]
         keys.append(f"{tasks}:{key}")
-    whole = matrix if len(groups) == 1 else _joined([parts[x] for x in letters], cache_root, keys, in_memory)
+    root = cache_root if cache_root is None else joined_root or cache_root
+    whole = matrix if len(groups) == 1 else _joined([parts[x] for x in letters], root, keys, in_memory)
     return SegmentFeatures(whole, plan.track_index, ids, tuple(letters))
 
 
@@ -308,14 +313,16 @@ class _Filler:
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
-        was_training = self.net.training
-        self.net.to(self.device, memory_format=torch.channels_last)  # twice as fast on a CPU
-        self.net.train(False)
-        try:
-            with torch.inference_mode():
-                yield
-        finally:
-            self.net.train(was_training)
+        was_training, device = self.net.training, self.device
+        windows = max(self.plan.batch, PIECE)
+        with memory_errors(device, windows, kept=None, key="windows at once", advice=other_memory(device)):
+            self.net.to(device, memory_format=torch.channels_last)  # twice as fast on a CPU
+            self.net.train(False)
+            try:
+                with torch.inference_mode():
+                    yield
+            finally:
+                self.net.train(was_training)
 
     def _run(self, windows: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(windows).to(self.device)  # (batch, 1, band, frame)

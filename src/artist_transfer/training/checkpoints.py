@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from artist_transfer.artifacts import atomic_path, fingerprint, read_json, sha256_of, write_json
@@ -91,6 +89,9 @@ def save_checkpoint(folder: str | Path, step: int, *, tensors: Mapping[str, Tens
     ArtistTransferError
         If it cannot be written; the checkpoints before it are intact.
     """
+    from safetensors import SafetensorError  # what trains without checkpoints runs without it
+    from safetensors.torch import save_file
+
     path = Path(folder) / f"checkpoint-{step:09d}.safetensors"
     try:
         with atomic_path(path) as temporary:
@@ -121,6 +122,9 @@ def load_checkpoint(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, An
     ArtistTransferWarning
         For each damaged one, with what happens instead.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     found = _checkpoints(folder)
     while found:
         path = found.pop()

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.models.dcnn import MultiTaskNet
 from artist_transfer.training.crops import CropSampler, FrameStore
 from artist_transfer.training.devices import OwnGenerator
+from artist_transfer.training.graphs import CaptureError, capture, set_capturable
 from artist_transfer.training.losses import Precision, update
 from artist_transfer.training.parameters import Engine
 
@@ -148,7 +150,7 @@ class FastEngine:
         Frames, on the device.
     sampler : CropSampler
         Which crops come; each update moves it on.
-    losses : Tensor [shape=(n,)]
+    losses : Tensor [shape=(n,)], n >= 1
         Where the losses of an epoch's updates go, one after the other.
     precision : {"float32", "bfloat16"}
         Arithmetic of the forward pass.
@@ -203,20 +205,13 @@ class FastEngine:
         self.warm_up()
         try:
             self._capture()
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
+        except CaptureError as error:
             self._graphs.clear()
             self._set_capturable(False)
-            _raise_if_memory(error)
             if self._must_capture:
-                raise ArtistTransferError(
-                    f"training.engine: 'fast' was asked for, but this GPU did not capture a step: {error}; use plain"
-                ) from error
+                raise ArtistTransferError(f"training.engine: 'fast' was asked for, but {error}; use plain") from error
             warnings.warn(
-                f"this GPU did not capture a training step ({error}); the nets are the same, but trained more slowly",
-                ArtistTransferWarning,
-                stacklevel=2,
+                f"{error}; the nets are the same, but are trained more slowly", ArtistTransferWarning, stacklevel=2
             )
 
     def advance(self, task: str) -> None:
@@ -286,6 +281,7 @@ class FastEngine:
                 with self.random.in_use():
                     for _ in range(steps):
                         plan.position.copy_(position)
+                        self._slot.zero_()  # there may be no room for so many losses behind the next one's place
                         self._step(task)
                 plan.position.copy_(position)
             for tensor in self._state():
@@ -307,22 +303,17 @@ class FastEngine:
 
     def _capture(self) -> None:
         """Record each task's step; nothing is computed meanwhile, and all graphs share their scratch memory."""
-        generator, pool = self.random.get_state(), None
+        assert self._stream is not None
+        pool: object = None
         self._set_capturable(True)
-        with self.random.in_use():
-            for task in self._plans:
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
-                    self._step(task)
-                self._graphs[task] = graph
-                pool = graph.pool()
-        self.random.set_state(generator)
+        for task in self._plans:
+            graph = capture(partial(self._step, task), stream=self._stream, random=self.random, pool=pool)
+            self._graphs[task] = graph
+            pool = graph.pool()
 
     def _set_capturable(self, capturable: bool) -> None:
-        """Tell Adam that it is captured; with its fused kernel that changes nothing, but it insists."""
         for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["capturable"] = capturable
+            set_capturable(optimiser, capturable)
 
     def _work(self) -> AbstractContextManager[object]:
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
@@ -339,11 +330,3 @@ class FastEngine:
     def _snapshot(self) -> dict[int, Tensor]:
         with self._work():
             return {tensor.data_ptr(): tensor.clone() for tensor in self._state()}
-
-
-def _raise_if_memory(error: BaseException | None) -> None:
-    """Raise the error behind an error if that was a lack of memory; a capture hides it behind its own."""
-    while error is not None:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise error
-        error = error.__cause__ or error.__context__

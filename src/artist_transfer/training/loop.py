@@ -92,6 +92,8 @@ def train(
     ------
     Interrupted
         After `stop` returned True.
+    DeviceLost
+        If the GPU has failed; checkpoints written before are kept.
     ArtistTransferError
         If the net, the targets and the store don't belong together, the checkpoint is of another training, the loss
         is no longer finite, or memory runs out.

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -27,14 +26,13 @@ from artist_transfer.training.crops import FrameStore
 from artist_transfer.training.devices import pin_threads
 from artist_transfer.training.finished import facts_of, save_finished
 from artist_transfer.training.loop import TrainParams, train
-from artist_transfer.training.ranks import GroupRanks, PeerLost
+from artist_transfer.training.ranks import PATIENCE, GroupRanks, PeerLost
 from artist_transfer.training.targets import TaskTargets
 
 MakeStore = Callable[[torch.device], FrameStore]
 
 GO = "go"  # the ranks go on while this file is there
 GRACE_S = 20.0  # for a checkpoint, once it is gone
-_PATIENCE = timedelta(hours=1)  # with another rank, which may be reading its frames
 _BLAME_S = 10.0
 _TERMINATED = 143
 
@@ -140,9 +138,9 @@ def _join_group(job: Job, device: torch.device) -> GroupRanks:
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            dist.init_process_group("nccl", timeout=_PATIENCE, device_id=device)
+            dist.init_process_group("nccl", timeout=PATIENCE, device_id=device)
         else:
-            dist.init_process_group("gloo", timeout=_PATIENCE)
+            dist.init_process_group("gloo", timeout=PATIENCE)
     except RuntimeError as error:
         raise PeerLost(f"the ranks don't find each other: {error}") from error
     return GroupRanks(device)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from artist_transfer.errors import ArtistTransferError
@@ -22,6 +22,7 @@ from artist_transfer.errors import ArtistTransferError
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 AfterBackward = Callable[[Tensor], Tensor]
 
+PATIENCE = timedelta(hours=1)  # with another rank, which may be reading its frames
 _GPU_VOTES = 20  # steps; a vote waits for the slowest rank, and a step on a GPU is short
 
 
@@ -128,7 +129,7 @@ class GroupRanks(Ranks):
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         on_gpu = device.type == "cuda"
         self._votes = _GPU_VOTES if on_gpu else 1
-        self._talk = dist.new_group(backend="gloo") if on_gpu else None  # None is the default group
+        self._talk = dist.new_group(backend="gloo", timeout=PATIENCE) if on_gpu else None  # None is the default group
 
     def any(self, wish: bool, step: int) -> bool:
         """Say whether one of the ranks wishes something."""
@@ -164,6 +165,8 @@ class GroupRanks(Ranks):
 
     def from_first(self, read: Callable[[], Checkpoint | None]) -> Checkpoint | None:
         """Read a checkpoint on rank 0 and give it to all."""
+        from safetensors.torch import load, save  # a benchmark without checkpoints runs without it
+
         found = read() if self.rank == 0 else None
         state = self._broadcast(json.dumps(found[1]).encode() if found else b"")
         tensors = self._broadcast(save(found[0]) if found else b"")

@@ -19,19 +19,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning, DeviceLost
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 from artist_transfer.training.checkpoints import Interrupted, Stop, only_one, stop_on_sigterm
 from artist_transfer.training.crops import FrameStore
-from artist_transfer.training.devices import OutOfMemory, surroundings
+from artist_transfer.training.devices import OutOfMemory, raise_if_lost, surroundings
 from artist_transfer.training.engine import resolve_engine
+from artist_transfer.training.failures import FAILURES
 from artist_transfer.training.finished import NetPlace, TrainedNet
 from artist_transfer.training.loop import updates
 from artist_transfer.training.parameters import TrainParams, TrainResult
 from artist_transfer.training.targets import TaskTargets
 
 AT_ONCE = 8  # nets on a GPU
-FAILURES = (ArtistTransferError, ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
 JobProgress = Callable[[str, int, int, Mapping[str, float]], None]  # label, then as for one net
 
 _LOCKED_S = 1.0  # after which a net that another process trains is looked at again
@@ -101,6 +101,8 @@ def train_cached_many(
     ------
     Interrupted, KeyboardInterrupt
         After `stop`, SIGTERM or SIGINT, once every net that was being trained has written its checkpoint.
+    DeviceLost
+        If the GPU has failed: no net can be trained there any more. Checkpoints written before are kept.
     ArtistTransferError
         If `at_once` is out of bounds, or the frame store cannot be made.
     """
@@ -114,22 +116,26 @@ def train_cached_many(
     works: dict[str, _Work] = {}
     for job, place in zip(jobs, places, strict=True):
         works.setdefault(place.key, _Work(place, job.label))
-    with stop_on_sigterm() as sigterm, stop_on_sigterm(signal.SIGINT) as sigint, ExitStack() as stack:
-        crew = _Crew(
-            list(works.values()),
-            make_store,
-            device=device,
-            at_once=at_once or (AT_ONCE if device.type == "cuda" else 1),
-            progress=progress,
-            stop=lambda: sigint() or sigterm() or (stop is not None and stop()),
-            stack=stack,
-        )
-        try:
-            crew.work_off()
-        except Interrupted:
-            if sigint():
-                raise KeyboardInterrupt from None
-            raise
+    try:
+        with stop_on_sigterm() as sigterm, stop_on_sigterm(signal.SIGINT) as sigint, ExitStack() as stack:
+            crew = _Crew(
+                list(works.values()),
+                make_store,
+                device=device,
+                at_once=at_once or (AT_ONCE if device.type == "cuda" else 1),
+                progress=progress,
+                stop=lambda: sigint() or sigterm() or (stop is not None and stop()),
+                stack=stack,
+            )
+            try:
+                crew.work_off()
+            except Interrupted:
+                if sigint():
+                    raise KeyboardInterrupt from None
+                raise
+    except torch.AcceleratorError as error:  # of making the frame store, or of leaving the surroundings
+        raise_if_lost(error, device)
+        raise
     return [crew.results[place.key] for place in places]
 
 
@@ -285,6 +291,7 @@ class _Crew:
 
     def _end(self, work: _Work, result: TrainedNet | Exception) -> None:
         if isinstance(result, Exception):
+            raise_if_lost(result, self._device)  # the others would only fail in turn
             _forget_frames(result)
         self.results[work.place.key] = result
         if work in self._working:
@@ -298,7 +305,7 @@ class _Crew:
             try:
                 while work.begun and work.steps is not None:
                     self._turn(work)
-            except Interrupted:
+            except (Interrupted, DeviceLost):
                 pass
             finally:
                 work.drop()
