@@ -83,7 +83,37 @@ def test_a_label_of_few_artists_says_how_often_it_was_missing() -> None:
     table["label"] = ["rare" if k < 4 else "often" for k in range(N)]
     found = score_items({"net": table}, TRACKS, value="ap", by="label", n_resamples=300).score_table().set_index("of")
     assert "not defined in" in found.loc["rare", "note"] and found.loc["often", "note"] == ""
-    assert found.loc["rare", "low"] == found.loc["rare", "value"] == found.loc["rare", "high"]  # one artist: no spread
+    assert np.isnan(found.loc["rare", ["low", "high"]].to_numpy(dtype=float)).all()  # one artist: no spread
+    assert "of 1 artist: no interval" in found.loc["rare", "note"]
+
+
+def test_a_label_is_of_its_own_artists_not_of_all() -> None:
+    """Two labels, of 4 and of 11 artists, each as much better: four who agree show nothing, eleven do."""
+    base = drawn()
+    first, second = (items(values).assign(label=["few" if k < 16 else "many" for k in range(N)]) for values in (
+        base + 0.5, base
+    ))  # fmt: skip
+    scores = score_items({"a": first, "b": second}, TRACKS, value="ap", by="label", n_resamples=200)
+    assert [x.count for x in scores.unit_counts] == [4, 11]
+    assert [x.effective for x in scores.unit_counts] == pytest.approx([4, 11])
+    table = scores.compare().set_index("of")
+    assert table["p"].tolist() == pytest.approx([2 / 2**4, 2 / 2**11])
+    assert "of 4 artists: too few for a verdict" in table.at["few", "note"]
+    assert "too few" not in table.at["many", "note"]
+
+
+def test_few_trials_count_as_few() -> None:
+    """Two trials that contradict each other: what both say together is not sure, however many artists agree."""
+    shifts = (1.1, -0.9)
+    first = pd.concat([items(drawn(4) + shift, trial=k) for k, shift in enumerate(shifts)])
+    second = pd.concat([items(drawn(4), trial=k) for k in range(2)])
+    drawn_too, fixed = (
+        score_items({"a": first, "b": second}, TRACKS, value="ap", n_resamples=400, draw_trials=x).compare().iloc[0]
+        for x in (True, False)
+    )
+    assert drawn_too["effect"] == pytest.approx(fixed["effect"]) == pytest.approx(0.1)
+    assert drawn_too["p"] > 0.9 > 0.01 > fixed["p"]
+    assert drawn_too["high"] - drawn_too["low"] == pytest.approx(2 * 12.7062, rel=0.01)  # t of 1, error 1
 
 
 def test_differences_are_paired() -> None:

@@ -56,6 +56,19 @@ def test_each_resample_is_scikit_learns_of_the_drawn_artists() -> None:
         np.testing.assert_allclose(found["ap"].draws[draw, 0], [np.mean(aps), *aps], atol=1e-12)
 
 
+def test_a_tag_is_of_the_artists_of_the_side_of_which_fewer_are() -> None:
+    truth = np.zeros((N, 2), dtype=bool)
+    truth[:12, 0] = True  # three artists
+    truth[4:, 1] = True  # all but one
+    scores = TagScores(IDS, ("few", "most"), truth, np.random.default_rng(0).normal(size=(1, N, 2)), {}, {})
+    found = score_tags({"net": scores}, TRACKS, n_resamples=100)["auc"]
+    assert [x.count for x in found.unit_counts] == [20, 3, 1]
+    table = found.score_table().set_index("of")
+    assert np.isnan(table.loc["most", ["low", "high"]].to_numpy(dtype=float)).all()
+    assert "of 1 artist: no interval" in table.at["most", "note"]
+    assert "of 3 artists: too few for a verdict" in table.at["few", "note"]
+
+
 def test_differences_are_paired_and_corrected() -> None:
     good, bad = scored(2, skill=3.0), scored(2, skill=0.5)
     found = score_tags({"good": good, "bad": bad, "again": good}, TRACKS, n_resamples=400)["auc"]

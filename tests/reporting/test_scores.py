@@ -26,6 +26,12 @@ def test_a_verdict_needs_an_interval_without_0(metric: str, low: float, high: fl
     assert verdict_of({"metric": metric, "effect": 1.0, "low": low, "high": high}) == expected
 
 
+def test_so_few_artists_that_they_agree_by_chance_show_nothing() -> None:
+    row = {"metric": "log_loss", "effect": -0.2, "low": -0.3, "high": -0.1}
+    assert verdict_of(row | {"p": 0.03}) == "better"
+    assert verdict_of(row | {"p": 0.0625}) == verdict_of(row | {"p": 0.03}, level=0.99) == "open"
+
+
 def test_findings_in_plain_words(metrics: dict[str, float]) -> None:
     found = findings(comparisons_of(metrics))
     assert [(each.verdict, each.sentence) for each in found] == [

@@ -57,6 +57,12 @@ def test_an_interval_without_0_that_the_correction_takes_away() -> None:
     assert "would favour B by 0.010 to 0.090" in one("all_vs_g:stn", (-0.05, -0.09, -0.01), 0.2, "f1_macro").sentence
 
 
+def test_an_interval_without_0_of_artists_who_agree_too_easily() -> None:
+    found = one("all_vs_g:mtn", (-0.05, -0.09, -0.01), 0.625)  # p itself is 0.0625
+    assert found.kind == "open"
+    assert "0.010 to 0.090, but so few that all of them agree by chance with p 0.062 cannot show it" in found.sentence
+
+
 def test_without_an_interval_nothing_follows() -> None:
     found = one("all_vs_g:mtn", (-0.5, nan, nan), nan)
     assert found.kind == "open"
@@ -124,13 +130,24 @@ def test_the_opening_says_how_much_data_and_which_setting() -> None:
     assert (
         "Corpus composers: 921 tracks, 51 artists, 5 genres. Split artist-disjoint, 5 folds pooled; 1 seed (0)" in said
     )
-    assert "resample 51 artists. They hold what other artists would change, not what another seed" in said
+    assert (
+        "resample 51 artists. Of a score they are the expanded percentiles of that bootstrap, of a difference" in said
+    )
+    assert "the t interval with its standard error. They hold what other artists would change, not what another" in said
+    assert "equal ones" not in said
     assert "trained for 30 epochs a task (paper, FMA medium, stratified: 200). A shorter training may hide" in said
     assert "No artist stands in training and in test at once" in said
     prior = builder.score_table().set_index("case").loc["prior"]
     assert f"class priors reaches log loss {prior['log_loss']:.3f}" in said
     assert "A shorter training" not in opening(epochs={"stn": 200, "mtn": 200})
     assert "stn 20, mtn 60 epochs" in opening(epochs={"stn": 20, "mtn": 60})
+
+
+def test_the_opening_says_what_few_and_unequal_artists_are_worth() -> None:
+    several = builder.score_table(n_replicates=3).assign(n_units=5, n_effective=2.9)
+    said = " ".join(study_opening.opening(builder.facts(), builder.case_table(), several, None))
+    assert "resample 5 artists and the seeds and splits of 3 replicates" in said
+    assert "they count as 2.9 equal ones. So few artists can show no difference, however large: it takes 6." in said
 
 
 def test_artists_on_both_sides_and_factors_of_all_tracks_are_alarms() -> None:
@@ -160,9 +177,29 @@ def test_whether_a_gain_like_the_papers_could_have_been_seen(half: float, expect
         rows += builder.comparison_rows(f"stn_vs_mtn:{n}", "?", "A", "B", effects={"log_loss": (0.0, -9.0, 9.0)})
     said = study_opening.opening(builder.facts(), builder.case_table(), builder.score_table(), pd.DataFrame(rows))[-1]
     assert expected in said  # the other comparisons' wide intervals do not count
-    assert f"a true difference of {half * (1.95996 + 0.84162) / 1.95996:.3f} is found by itself" in said
-    strictest = 2.57583  # two-sided 5 % in five
-    assert f"one of {half * (strictest + 0.84162) / 1.95996:.3f} after the strictest correction for 5" in said
+    alone, strictest, power = 2.00856, 2.67779, 0.84887  # t with 50 degrees of freedom: two-sided 5 %, 1 %; 80 %
+    assert f"a true difference of {half * (alone + power) / alone:.3f} is found by itself" in said
+    assert f"one of {half * (strictest + power) / alone:.3f} after the strictest correction for 5" in said
+
+
+@pytest.mark.parametrize(
+    ("n_units", "expected"),
+    [
+        (8, "is found by itself and one of "),
+        (7, "is found by itself and none of any size after the strictest correction for 5 comparisons"),
+        (5, "5 units agree too easily by chance for a true difference of any size to be found"),
+    ],
+)
+def test_what_few_artists_could_have_shown(n_units: int, expected: str) -> None:
+    """All of n agree by chance with p 2 ** (1 − n): 8 artists survive a correction for five, 7 do not."""
+    rows = []
+    for n in range(1, 6):
+        rows += builder.comparison_rows(f"stn_vs_mtn:{n}", "?", "A", "B", effects={"log_loss": (0.0, -0.01, 0.01)})
+    scores = builder.score_table().assign(n_units=n_units)
+    said = study_opening.opening(builder.facts(), builder.case_table(), scores, pd.DataFrame(rows))[-1]
+    assert expected in said
+    assert ("even after the correction" in said) == (n_units == 8)
+    assert ("that it is not shown says nothing" in said) == (n_units == 5)
 
 
 def test_one_unit_cannot_show_anything() -> None:

@@ -10,8 +10,9 @@ from tests.study.conftest import noise, study_predictions, world
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation import metrics
 from artist_transfer.evaluation.intervals import bootstrap_intervals, paired_difference
-from artist_transfer.study.replicates import KEYS
-from artist_transfer.study.scores import CaseScores
+from artist_transfer.evaluation.small_samples import Between, UnitCount, percentiles
+from artist_transfer.study.replicates import KEYS, Replicate
+from artist_transfer.study.scores import CaseScores, factors, replicate_draws
 
 
 def of_case(predictions: pd.DataFrame, case: str, seed: int = 0) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def test_a_contrast_of_two_cases_is_the_paired_difference() -> None:
     for metric in metrics.METRICS:
         a, b = found[metric], expected[metric]
         np.testing.assert_allclose([a.effect, a.low, a.high], [b.effect, b.low, b.high], atol=1e-12)
-        assert a.p == b.p
+        assert a.p == pytest.approx(b.p)
 
 
 def test_a_case_against_itself_is_nothing() -> None:
@@ -104,10 +105,14 @@ def test_several_replicates_by_hand() -> None:
         for metric in metrics.METRICS:
             values = [getattr(metrics, metric)(x) for x in drawn]
             expected[metric].append(np.average(values, weights=of_replicates))
-    for metric in metrics.METRICS:
-        found = table.loc["y", [f"{metric}_low", f"{metric}_high"]].to_numpy(dtype=float)
-        np.testing.assert_allclose(found, np.quantile(expected[metric], [0.1, 0.9]), atol=1e-12)
+    for k, metric in enumerate(metrics.METRICS):
+        np.testing.assert_allclose(scores.draws[:, scores.position("y"), k], expected[metric], atol=1e-12)
         values = [getattr(metrics, metric)(x) for x in tables]
+        found = table.loc["y", [f"{metric}_low", f"{metric}_high"]].to_numpy(dtype=float)
+        # twelve artists with as many tracks each, and three seeds
+        between = [Between(np.array([np.var(values, ddof=1) / 3]), 3)]
+        ends = percentiles(np.array(expected[metric])[:, None], 0.8, UnitCount(12, 12.0), between)
+        np.testing.assert_allclose(found, ends[:, 0], atol=1e-12)
         assert table.at["y", metric] == pytest.approx(np.mean(values), abs=1e-12)
         assert table.at["y", f"{metric}_seed_sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
 
@@ -122,6 +127,68 @@ def test_the_interval_holds_the_seeds_too() -> None:
     assert scores.draws[:, 0, 0].var() == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.parametrize("what", ["seed", "split_seed"])
+def test_the_interval_of_seeds_times_splits_holds_each_by_itself(what: str) -> None:
+    """Only one of the two matters: nine replicates of it are but three draws, not nine."""
+    artist, truth, draw = world(30, 2, 2)
+    of_level = 0.3 + 0.6 * draw.random(3)
+    other = "split_seed" if what == "seed" else "seed"
+    tables = [
+        study_predictions({"x": np.full(len(artist), value)}, artist=artist, truth=truth).assign(**{what: a, other: b})
+        for a, value in enumerate(of_level)
+        for b in range(3)
+    ]
+    scores = CaseScores.from_predictions(pd.concat(tables, ignore_index=True), n_resamples=20_000)
+    assert len(scores.draws) == 20_000
+    expected = np.var(np.log(of_level), ddof=1) / 3
+    assert scores.draws[:, 0, 0].var() == pytest.approx(expected, rel=0.05)
+    assert "3 seeds and 3 splits: few" in scores.note
+
+
+def replicates(*pairs: tuple[int, int]) -> list[Replicate]:
+    return [Replicate(seed, split, np.zeros(0), np.zeros((0, 1, 2))) for seed, split in pairs]
+
+
+def test_what_is_drawn_beside_artists() -> None:
+    def found(*pairs: tuple[int, int]) -> list[list[int]]:
+        return [levels.tolist() for levels in factors(replicates(*pairs))]
+
+    assert found((3, 5)) == []
+    assert found((3, 5), (4, 5)) == [[0, 1]]
+    assert found((3, 5), (3, 7), (3, 9)) == [[0, 1, 2]]
+    assert found((1, 5), (1, 6), (2, 5), (2, 6)) == [[0, 0, 1, 1], [0, 1, 0, 1]]
+    assert found((1, 5), (2, 6), (3, 7)) == [[0, 1, 2]]  # every split has its seed: one thing
+    assert found((1, 5), (2, 5), (3, 6), (4, 6)) == [[0, 0, 1, 1]]  # seeds of their own in each split: the splits
+    assert found((1, 5), (1, 6), (2, 7), (2, 8)) == [[0, 0, 1, 1]]
+    assert found((1, 5), (1, 6), (2, 5)) == [[0, 0, 1], [0, 1, 0]]
+
+
+def test_a_replicate_counts_as_often_as_its_seed_and_its_split_were_drawn() -> None:
+    times = replicate_draws(replicates(*((seed, split) for seed in range(3) for split in range(4))), 500, 0)
+    cells = times.reshape(500, 3, 4)
+    np.testing.assert_array_equal(times.sum(axis=1), 2 * 3)
+    of_seeds, of_splits = cells.sum(axis=2) / 3, cells.sum(axis=1) / 2
+    np.testing.assert_array_equal(cells, of_seeds[:, :, None] * of_splits[:, None])
+    assert set(np.unique(of_seeds)) == {0, 1, 2}
+    assert abs(np.corrcoef(of_seeds[:, 0], of_splits[:, 0])[0, 1]) < 0.15
+
+
+def test_unequal_artists_count_by_what_they_are_worth() -> None:
+    """One artist with half of the tracks, in both replicates; a third replicate is of him alone."""
+    artist, truth, draw = world(12, 1, 4)
+    artist, truth = np.r_[artist, np.zeros(10, dtype=int)], np.r_[truth, np.full(10, truth[0])]
+    p_true = {"x": draw.uniform(0.05, 0.95, (3, len(artist)))}
+    every, first = np.ones(len(artist), dtype=bool), artist == 0
+    scores = CaseScores.from_predictions(study_predictions(p_true, artist=artist, truth=truth), n_resamples=10)
+    assert scores.units == UnitCount(12, pytest.approx(22**2 / (11**2 + 11)))
+    assert scores.score_cases().at[0, "n_effective"] == scores.units.effective
+    tested = [every, every, first]
+    predictions = study_predictions(p_true, artist=artist, truth=truth, tested=tested)
+    scores = CaseScores.from_predictions(predictions, n_resamples=10)
+    shares = np.r_[2 * 0.5 + 1, np.full(11, 2 / 22)]
+    assert scores.units == UnitCount(12, pytest.approx(shares.sum() ** 2 / (shares**2).sum()))
+
+
 def test_replicates_of_different_artists() -> None:
     """Two splits that share no artist: the units are all of them; a replicate without any of its own is left out."""
     artist, truth, draw = world(4, 2, 3)
@@ -133,7 +200,7 @@ def test_replicates_of_different_artists() -> None:
     # a resample of one split's artists alone is lost if the other split is the one drawn: 2 × 1/16 × 1/2
     lost = 2000 - len(scores.draws)
     assert lost == pytest.approx(125, abs=45)
-    assert f"{lost} resamples without any test track" in scores.note
+    assert f"{lost} resamples that held no test track" in scores.note
     assert np.isfinite(scores.draws).all()
     value = scores.score_cases().set_index("case").at["x", "accuracy"]
     of_splits = [metrics.accuracy(of_case(predictions, "x", seed)) for seed in (0, 1)]

@@ -2,17 +2,19 @@
 
 Tracks of one artist are alike, so tracks are not independent draws: what is resampled are artists, with all their
 tracks (see `artist_transfer.evaluation.resampling`). If no track has an artist the units are recordings or tracks, and
-the result says so.
+the result says so. Scores have expanded percentile intervals, differences t intervals and t tests with the bootstrap's
+standard error (see `artist_transfer.evaluation.small_samples`), for artists are often few.
 
 References
 ----------
-Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: percentile intervals (chapter 13).
+Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: standard errors and percentiles (chapters 6, 13).
+Hesterberg, "What Teachers Should Know About the Bootstrap", Am. Stat. 69(4), 2015: what few units ask for.
 Field and Welsh, "Bootstrapping clustered data", J. R. Stat. Soc. B 69(3), 2007: resampling whole clusters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +24,12 @@ from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.metrics import METRICS, validate
 from artist_transfer.evaluation.resampling import (
     check_resampling,
-    p_values,
-    percentiles,
     resamples,
     scores_of_sums,
     sums_by_unit,
     units_of,
 )
+from artist_transfer.evaluation.small_samples import count_units, difference_test, percentiles
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Difference:
     effect, low, high : float
         For log loss a negative effect favours the first system, for the others a positive one.
     p : float in (0, 1]
-        Two-sided, by the share of resamples on the other side of 0; NaN with fewer than two units.
+        Two-sided, by the t test with the bootstrap's standard error; NaN with fewer than two units. Below 1 − level
+        just where the interval excludes 0, unless so few units cannot show it: never below 2^(1 − units).
     """
 
     effect: float
@@ -74,7 +76,7 @@ class Difference:
 def bootstrap_intervals(
     predictions: pd.DataFrame, *, n_resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> Intervals:
-    """Score predictions, with percentile intervals by bootstrap over artists.
+    """Score predictions, with expanded percentile intervals by bootstrap over artists.
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ def bootstrap_intervals(
     sums = sums_by_unit(validate(predictions), units)
     values = scores_of_sums(sums.sum(axis=0, keepdims=True))[0]
     draws = [scores_of_sums(weights @ sums) for weights in resamples(units.count, n_resamples, seed)]
-    low, high = percentiles(draws, level)
+    low, high = percentiles(_joined(draws), level, count_units(sums[:, 0]))
     scores = {name: (float(values[k]), float(low[k]), float(high[k])) for k, name in enumerate(METRICS)}
     return Intervals(scores, units.name, units.count, len(predictions), units.note)
 
@@ -145,8 +147,7 @@ def paired_difference(
     sums = [sums_by_unit(validate(table), units) for table in (first, second)]
     effects = _difference(*(x.sum(axis=0, keepdims=True) for x in sums))[0]
     draws = [_difference(weights @ sums[0], weights @ sums[1]) for weights in resamples(units.count, n_resamples, seed)]
-    low, high = percentiles(draws, level)
-    p = p_values(draws)
+    (low, high), p = difference_test(effects, _joined(draws), level, count_units(sums[0][:, 0]))
     return {
         name: Difference(float(effects[k]), float(low[k]), float(high[k]), float(p[k]))
         for k, name in enumerate(METRICS)
@@ -224,3 +225,8 @@ def evaluate_against(
 
 def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return scores_of_sums(first) - scores_of_sums(second)
+
+
+def _joined(draws: Sequence[np.ndarray]) -> np.ndarray:
+    """Put chunks of resamples together, (resample, metric)."""
+    return np.concatenate([np.zeros((0, len(METRICS))), *draws])

@@ -10,6 +10,8 @@ Conventions
 * Of T trials T − 1 are drawn, since T of T would give only (T − 1) / T of the variance between them. Systems with
   equally many trials get the same draw: their trials are paired by number.
 * A resample in which a score is not defined is left out of that score's interval.
+* Scores have expanded percentile intervals, differences t intervals and t tests with the bootstrap's standard error, by
+  the artists (and trials) that the score is of: see `artist_transfer.evaluation.small_samples`.
 
 References
 ----------
@@ -30,9 +32,10 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.cosine import some
 from artist_transfer.evaluation.multiple_testing import holm
-from artist_transfer.evaluation.resampling import Units, check_resampling, p_values, percentiles, resamples, units_of
+from artist_transfer.evaluation.resampling import Units, check_resampling, resamples, units_of
+from artist_transfer.evaluation.small_samples import MIN_UNITS, UnitCount, count_units, difference_test, percentiles
+from artist_transfer.evaluation.trials import between_trials, deviation, trial_draws
 
-TRIAL_STREAM = 7_031  # keeps the draws of trials apart from those of artists
 OVERALL = "overall"
 
 
@@ -60,6 +63,10 @@ class ScoreDraws:
         Items that are not defined.
     units : Units
     level : float in (0, 1)
+    unit_counts : tuple of UnitCount
+        By column, how many units it is of.
+    by_trial : tuple of np.ndarray [shape=(n_trials, n_columns)]
+        Of each system the scores of the trials that were drawn; one row if they were not.
     """
 
     metric: str
@@ -73,6 +80,8 @@ class ScoreDraws:
     n_undefined: int
     units: Units
     level: float
+    unit_counts: tuple[UnitCount, ...]
+    by_trial: tuple[np.ndarray, ...]
 
     def score_table(self) -> pd.DataFrame:
         """Tabulate the scores.
@@ -86,7 +95,7 @@ class ScoreDraws:
         rows = []
         for s, system in enumerate(self.systems):
             for c, column in enumerate(self.columns):
-                low, high, _, note = self._summary(self.draws[:, s, c])
+                (low, high), note = self._interval(s, c)
                 found = (self.values[s, c], low, high, self.trial_sd[s, c], self.n_trials[s], self.n_items[c])
                 rows.append((system, self.metric, column, *found, *self._sizes(), note))
         names = ["system", "metric", "of", "value", "low", "high", "trial_sd", "n_trials", "n_items"]
@@ -127,8 +136,8 @@ class ScoreDraws:
             a, b = self.systems.index(first), self.systems.index(second)
             for column in wanted:
                 c = self.columns.index(column)
-                low, high, p, note = self._summary(self.draws[:, a, c] - self.draws[:, b, c])
                 effect = self.values[a, c] - self.values[b, c]
+                low, high, p, note = self._difference(effect, a, b, c)
                 sizes = (self.n_items[c], *self._sizes())
                 rows.append((self.metric, column, first, second, effect, low, high, p, *sizes, note))
         names = ["metric", "of", "first", "second", "effect", "low", "high", "p"]
@@ -139,16 +148,30 @@ class ScoreDraws:
     def _sizes(self) -> tuple[int, int, str]:
         return self.n_undefined, self.units.count, self.units.name
 
-    def _summary(self, draws: np.ndarray) -> tuple[float, float, float, str]:
-        """Give low, high, p and what a reader has to know."""
-        defined = draws[np.isfinite(draws)]
+    def _interval(self, system: int, column: int) -> tuple[tuple[float, float], str]:
+        """Give low and high of a score and what a reader has to know."""
+        drawn, note = self._defined(self.draws[:, system, column], column)
+        between = between_trials(self.by_trial[system][:, [column]])
+        low, high = percentiles(drawn, self.level, self.unit_counts[column], between)[:, 0]
+        return (float(low), float(high)), note
+
+    def _difference(self, effect: float, first: int, second: int, column: int) -> tuple[float, float, float, str]:
+        """Give low, high and p of a difference and what a reader has to know."""
+        drawn, note = self._defined(self.draws[:, first, column] - self.draws[:, second, column], column)
+        a, b = (self.by_trial[system][:, [column]] for system in (first, second))
+        between = between_trials(a - b) if len(a) == len(b) else between_trials(a, b)
+        (low, high), p = difference_test(np.array([effect]), drawn, self.level, self.unit_counts[column], between)
+        return float(low[0]), float(high[0]), float(p[0]), note
+
+    def _defined(self, draws: np.ndarray, column: int) -> tuple[np.ndarray, str]:
+        defined, count = draws[np.isfinite(draws)], self.unit_counts[column].count
         notes = [self.units.note] if self.units.note else []
         if len(defined) < len(draws):
             notes.append(f"not defined in {len(draws) - len(defined)} of {len(draws)} resamples, which are left out")
-        if not len(defined):
-            return (np.nan, np.nan, np.nan, "; ".join(notes))
-        low, high = percentiles([defined[:, None]], self.level)[:, 0]
-        return float(low), float(high), float(p_values([defined[:, None]])[0]), "; ".join(notes)
+        if count < min(self.units.count, MIN_UNITS):
+            short = "no interval" if count < 2 else "too few for a verdict"
+            notes.append(f"of {count} {self.units.name}{'s' * (count != 1)}: {short}")
+        return defined[:, None], "; ".join(notes)
 
 
 def score_items(
@@ -223,49 +246,9 @@ def score_items(
         int((~known).sum()),
         units,
         level,
+        tuple(count_units(size) for size in sizes.T),
+        tuple(found if draw_trials else found.mean(axis=0, keepdims=True) for found in by_trial),
     )
-
-
-def trial_draws(n_trials: Sequence[int], n_resamples: int, seed: int) -> dict[int, np.ndarray]:
-    """Give how much each trial counts in each resample.
-
-    Parameters
-    ----------
-    n_trials : sequence of int > 0
-        Of several systems; those with equally many share a draw.
-    n_resamples : int > 0
-    seed : int >= 0
-
-    Returns
-    -------
-    dict of number of trials to np.ndarray [shape=(n_resamples, n_trials)]
-        Rows sum to 1.
-    """
-    found = {}
-    for n in sorted(set(n_trials)):
-        if n == 1:
-            found[n] = np.ones((n_resamples, 1))
-        else:
-            draw = np.random.default_rng([seed, TRIAL_STREAM, n])
-            found[n] = draw.multinomial(n - 1, np.full(n, 1 / n), size=n_resamples) / (n - 1)
-    return found
-
-
-def deviation(by_trial: np.ndarray) -> np.ndarray:
-    """Return the standard deviation between trials.
-
-    Parameters
-    ----------
-    by_trial : np.ndarray [shape=(n_trials, …)]
-
-    Returns
-    -------
-    np.ndarray [shape=(…)]
-        NaN of one trial.
-    """
-    if len(by_trial) < 2:
-        return np.full(by_trial.shape[1:], np.nan)
-    return np.asarray(by_trial.std(axis=0, ddof=1))
 
 
 def units_in(track_ids: Sequence[str], tracks: pd.DataFrame) -> Units:

@@ -1,19 +1,21 @@
-"""What a bootstrap over artists is made of: units, their sums, scores of sums, weights, intervals and p values.
+"""What a bootstrap over artists is made of: units, their sums, scores of sums, and how often each is drawn.
 
 A track without an artist is a unit of its own (its recording is, where the table has ``recording_id``). Every score
-is a function of sums over units, so a resample is a product of its multiplicities with these sums.
+is a function of sums over units, so a resample is a product of its multiplicities with these sums. Intervals and p
+values are made of the resamples in `artist_transfer.evaluation.small_samples`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.evaluation.metrics import FLOOR, METRICS, Checked
+from artist_transfer.evaluation.metrics import FLOOR, Checked
+from artist_transfer.evaluation.small_samples import MIN_UNITS
 
 STREAM = 7_001  # keeps these draws apart from others that start from the same seed
 CHUNK = 256  # resamples drawn at once
@@ -89,6 +91,8 @@ def units_of(tracks: pd.DataFrame) -> Units:
         notes.append(f"{int((~known).sum())} tracks without artist are units of their own")
     if len(distinct) < 2:
         notes.append(f"with {len(distinct)} {name} there is nothing to resample: no interval")
+    elif len(distinct) < MIN_UNITS:
+        notes.append(f"{len(distinct)} {name}s are too few for a verdict on any difference: it takes {MIN_UNITS}")
     return Units(name, of_row, len(distinct), "; ".join(notes))
 
 
@@ -160,44 +164,3 @@ def resamples(n_units: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]
     even = np.full(n_units, 1 / n_units)
     for start in range(0, n_resamples, CHUNK):
         yield draw.multinomial(n_units, even, size=min(CHUNK, n_resamples - start)).astype(np.float64)
-
-
-def percentiles(draws: Sequence[np.ndarray], level: float) -> np.ndarray:
-    """Return the ends of the interval that holds `level` of the resamples.
-
-    Parameters
-    ----------
-    draws : sequence of np.ndarray [shape=(n, 3)]
-        Scores, or differences of scores, of the resamples; may be empty.
-    level : float in (0, 1)
-
-    Returns
-    -------
-    np.ndarray [shape=(2, 3)]
-        Low and high; NaN without a resample.
-    """
-    if not len(draws):
-        return np.full((2, len(METRICS)), np.nan)
-    tail = (1 - level) / 2
-    return np.asarray(np.quantile(np.concatenate(draws), [tail, 1 - tail], axis=0))
-
-
-def p_values(draws: Sequence[np.ndarray]) -> np.ndarray:
-    """Return how seldom the resamples lie on the other side of 0, two-sided.
-
-    Parameters
-    ----------
-    draws : sequence of np.ndarray [shape=(n, 3)]
-        Differences of the resamples; may be empty.
-
-    Returns
-    -------
-    np.ndarray [shape=(3,)], in (0, 1]
-        NaN without a resample.
-    """
-    if not len(draws):
-        return np.full(len(METRICS), np.nan)
-    drawn = np.concatenate(draws)
-    # the resamples and one more: a p of exactly 0 would claim more than they can tell
-    less, more = ((drawn <= 0).sum(axis=0) + 1, (drawn >= 0).sum(axis=0) + 1)
-    return np.asarray(np.minimum(1.0, 2 * np.minimum(less, more) / (len(drawn) + 1)))

@@ -14,9 +14,11 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.evaluation.item_scores import ScoreDraws, deviation, trial_draws, units_in
+from artist_transfer.evaluation.item_scores import ScoreDraws, units_in
 from artist_transfer.evaluation.resampling import Units, check_resampling, resamples
+from artist_transfer.evaluation.small_samples import UnitCount, count_units
 from artist_transfer.evaluation.tagging import TagScores, ranked
+from artist_transfer.evaluation.trials import deviation, trial_draws
 from artist_transfer.evaluation.weighted_ranking import MEASURES, RankedRows
 
 MACRO = "macro"
@@ -72,6 +74,7 @@ def score_tags(
     columns = (MACRO, *(first.tags[k] for k in defined))
     sizes = (len(first.track_ids), *(int(n) for n in first.truth[:, defined].sum(axis=0)))
     skipped = len(first.tags) - len(defined) + len(first.skipped)
+    counts = _unit_counts(first.truth[:, defined], units)
     return {
         measure: ScoreDraws(
             measure,
@@ -85,9 +88,21 @@ def score_tags(
             skipped,
             units,
             level,
+            counts,
+            tuple(x[..., m] if draw_trials else x[..., m].mean(axis=0, keepdims=True) for x in whole),
         )
         for m, measure in enumerate(MEASURES)
     }
+
+
+def _unit_counts(truth: np.ndarray, units: Units) -> tuple[UnitCount, ...]:
+    """Count the units of the macro average, and of each tag those of the side of which fewer are (have it, or not)."""
+    every = np.bincount(units.of_row, minlength=units.count)
+    counts = [count_units(every)]
+    for column in truth.T:
+        having = np.bincount(units.of_row, weights=column, minlength=units.count)
+        counts.append(min((count_units(side) for side in (having, every - having)), key=lambda x: x.effective))
+    return tuple(counts)
 
 
 def _checked(systems: Mapping[str, TagScores]) -> TagScores:

@@ -116,21 +116,24 @@ def comparisons_of(metrics: Mapping[str, float]) -> list[dict[str, object]]:
     return found
 
 
-def verdict_of(comparison: Mapping[str, object]) -> str:
+def verdict_of(comparison: Mapping[str, object], *, level: float = 0.95) -> str:
     """Judge one paired difference.
 
     Parameters
     ----------
     comparison : mapping
-        ``metric``, ``effect``, ``low``, ``high``; of a log loss, less is better.
+        ``metric``, ``effect``, ``low``, ``high`` and, if it is there, ``p``; of a log loss, less is better.
+    level : float in (0, 1)
+        Of the interval.
 
     Returns
     -------
     {"better", "worse", "open"}
-        ``open`` where the interval includes 0 or there is none.
+        ``open`` where the interval includes 0 or there is none, or p is not below 1 − level: of very few artists p is
+        large even where they all agree.
     """
-    low, high = number(comparison["low"]), number(comparison["high"])
-    if not (isfinite(low) and isfinite(high)) or low <= 0 <= high:
+    low, high, p = (number(comparison.get(key)) for key in ("low", "high", "p"))
+    if not (isfinite(low) and isfinite(high)) or low <= 0 <= high or p >= round(1 - level, 12):
         return "open"
     return "better" if (high < 0) == (comparison["metric"] == "log_loss") else "worse"
 
@@ -177,7 +180,7 @@ def percent(share: float) -> str:
 def _finding(baseline: str, rows: Sequence[Mapping[str, object]], level: float) -> Finding:
     by_verdict: dict[str, list[str]] = {}
     for row in rows:
-        by_verdict.setdefault(verdict_of(row), []).append(METRICS[str(row["metric"])])
+        by_verdict.setdefault(verdict_of(row, level=level), []).append(METRICS[str(row["metric"])])
     parts = []
     for verdict in ("better", "worse"):
         if verdict in by_verdict:

@@ -107,8 +107,8 @@ def reservations(
     if tests:
         said.append(
             f"In each metric the p values of {tests} comparisons are one family, corrected by Holm's method, and the "
-            "verdicts go by the corrected p. The metrics are not corrected for being more than one, and the intervals "
-            "are those of one comparison each."
+            "verdicts go by the corrected p. Each p is of a t test with the bootstrap's standard error. The metrics "
+            "are not corrected for being more than one, and the intervals are those of one comparison each."
         )
     done = [row for row in rows_of(case_table, ("case", "kind", "status"), "case_table") if row["status"] == "done"]
     if not any(row["kind"] == "control" for row in done):

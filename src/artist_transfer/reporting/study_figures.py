@@ -18,7 +18,13 @@ from artist_transfer.reporting.figures import COLOURS, GREY, TEMPLATE, error_bar
 from artist_transfer.reporting.paper import LABEL, TASK_NAMES
 from artist_transfer.reporting.scores import METRICS, SAID, UNITS, number
 from artist_transfer.reporting.study_tables import figure_3, rows_of
-from artist_transfer.reporting.study_views import ABLATION_COLUMNS, ABLATIONS, COMPARISON_COLUMNS, GROUP_COLUMNS
+from artist_transfer.reporting.study_views import (
+    ABLATION_COLUMNS,
+    ABLATIONS,
+    COMPARISON_COLUMNS,
+    GROUP_COLUMNS,
+    value_tried,
+)
 from artist_transfer.reporting.tables import p_text
 
 BETTER = {"log_loss": "less is better", "f1_macro": "more is better", "accuracy": "more is better"}
@@ -259,8 +265,8 @@ def ablation_plot(ablation_table: pd.DataFrame) -> go.Figure:
                     "symbol": ["diamond" if each else "circle-open" for each in default],
                     "size": [12 if each else 9 for each in default],
                 },
-                customdata=[[_remark(row)] for row in own],
-                hovertemplate="%{y}%{customdata[0]}: %{x:.3f}<extra></extra>",
+                customdata=[[escape(value_tried(row), quote=False)] for row in own],
+                hovertemplate="%{customdata[0]}: %{x:.3f}<extra></extra>",
                 row=line,
                 col=column,
             )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
-from statistics import NormalDist
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
+from artist_transfer.evaluation.small_samples import MIN_UNITS, UnitCount
 from artist_transfer.reporting.paper import LABEL
 from artist_transfer.reporting.scores import METRICS, SAID, number, percent
 from artist_transfer.reporting.study_paper import PAPER_EPOCHS, main_gain
@@ -42,7 +43,9 @@ def opening(
     level = number(facts.get("level", 0.95))
     scores = {str(row["case"]): row for row in rows_of(score_table, ("case",), "score_table")}
     data = [_data_sentence(facts), _tested_sentence(scores), _training_sentence(facts), _setting_sentence(facts)]
-    power = _power_sentences(rows_of(comparison_table, COMPARISON_COLUMNS, "comparison_table"), level)
+    power = _power_sentences(
+        rows_of(comparison_table, COMPARISON_COLUMNS, "comparison_table"), level, _units(_first(scores))
+    )
     paragraphs = (data, [_baseline_sentence(case_table, scores, level)], power)
     return [text for text in (" ".join(filter(None, each)) for each in paragraphs) if text]
 
@@ -121,19 +124,48 @@ def _counted(values: Sequence[str], what: str) -> str:
 
 
 def _tested_sentence(scores: Mapping[str, Mapping[str, Any]]) -> str:
-    row = next((row for row in scores.values() if isfinite(number(row.get("n_units")))), None)
+    row = _first(scores)
     if row is None:
         return ""
     units, unit, n = int(number(row["n_units"])), str(row.get("unit", "unit")), number(row.get("n_replicates"))
     tested = f"Scores are of {int(number(row['n_tracks'])):,} test tracks"
     if units < 2:
         return f"{tested} that make {units} {unit}: there are no intervals then, and no comparison can show anything."
-    if isfinite(n) and n > 1:
-        return f"{tested}; the intervals resample {units:,} {unit}s and {int(n)} replicates (seed and split)."
-    return (
-        f"{tested}; the intervals resample {units:,} {unit}s. They hold what other {unit}s would change, not what "
-        "another seed or split would: there is one of each."
+    method = (
+        "Of a score they are the expanded percentiles of that bootstrap, of a difference the t interval with its "
+        f"standard error.{_worth(row, unit)}"
     )
+    if isfinite(n) and n > 1:
+        drawn = f"{units:,} {unit}s and the seeds and splits of {int(n)} replicates"
+        return f"{tested}; the intervals resample {drawn}. {method}"
+    return (
+        f"{tested}; the intervals resample {units:,} {unit}s. {method} They hold what other {unit}s would change, not "
+        "what another seed or split would: there is one of each."
+    )
+
+
+def _worth(row: Mapping[str, Any], unit: str) -> str:
+    """Say what the units are worth where that is less than their number."""
+    found = _units(row)
+    said = []
+    if found.effective < 0.9 * found.count:
+        said.append(f" Some {unit}s have many more tracks than others: they count as {found.effective:.1f} equal ones.")
+    if found.count < MIN_UNITS:
+        said.append(f" So few {unit}s can show no difference, however large: it takes {MIN_UNITS}.")
+    return "".join(said)
+
+
+def _first(scores: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((row for row in scores.values() if isfinite(number(row.get("n_units")))), None)
+
+
+def _units(row: Mapping[str, Any] | None) -> UnitCount:
+    """Read how many units there are and what they are worth; countless where it is not stated."""
+    if row is None:
+        return UnitCount(10**6, 1e6)
+    count = int(number(row["n_units"]))
+    effective = number(row.get("n_effective"))
+    return UnitCount(count, effective if isfinite(effective) else float(count))
 
 
 def _training_sentence(facts: Mapping[str, Any]) -> str:
@@ -189,38 +221,55 @@ def _score(row: Mapping[str, Any], metric: str) -> str:
     return with_interval(*(number(row.get(metric + end)) for end in ("", "_low", "_high")))
 
 
-def _power_sentences(rows: Sequence[Mapping[str, Any]], level: float) -> list[str]:
+def _power_sentences(rows: Sequence[Mapping[str, Any]], level: float, units: UnitCount) -> list[str]:
     """Set what the intervals can tell apart beside the paper's own gain."""
     said = []
     for metric in SAID:
         there = [row for row in rows if row["metric"] == metric and isfinite(_half(row))]
         if there:
             main = [row for row in there if str(row["comparison"]).startswith("all_vs_g")]
-            said.append(_power_sentence(metric, [_half(row) for row in main or there], len(there), bool(main), level))
+            halves = [_half(row) for row in main or there]
+            said.append(_power_sentence(metric, halves, len(there), bool(main), level, units))
     if rows and not said:
         said.append("No difference has an interval, so no difference of any size could have been shown.")
     return said
 
 
-def _power_sentence(metric: str, halves: Sequence[float], family: int, is_main: bool, level: float) -> str:
-    half, gain, normal = float(np.median(halves)), main_gain(metric), NormalDist()
-    one, strictest, power = (normal.inv_cdf(x) for x in ((1 + level) / 2, 1 - (1 - level) / 2 / family, 0.8))
-    alone, corrected = (half * (z + power) / one for z in (one, strictest))
-    if corrected <= gain:
-        verdict = "a gain of that size would probably have been seen, even after the correction"
-    elif alone <= gain:
-        verdict = "a gain of that size would probably have been seen by itself, but may be lost in the correction"
-    elif half <= gain:
-        verdict = "a gain of that size may well have been missed"
+def _power_sentence(
+    metric: str, halves: Sequence[float], family: int, is_main: bool, level: float, units: UnitCount
+) -> str:
+    half, gain, freedom = float(np.median(halves)), main_gain(metric), max(units.effective, 2.0) - 1
+    one, strictest, power = (student.ppf(x, freedom) for x in ((1 + level) / 2, 1 - (1 - level) / 2 / family, 0.8))
+    alone, corrected = (
+        half * (quantile + power) / one if tests * units.least_p < 1 - level else inf
+        for tests, quantile in ((1, one), (family, strictest))
+    )
+    if alone == inf:
+        found = f"{units.count} units agree too easily by chance for a true difference of any size to be found"
+        verdict = "that it is not shown says nothing"
     else:
-        verdict = "a gain of that size could hardly have been seen, so where none is shown that says little"
+        most = f"one of {size_text(corrected)}" if corrected < inf else "none of any size"
+        found = (
+            f"four times in five, a true difference of {size_text(alone)} is found by itself and {most} after the "
+            f"strictest correction for {family} comparisons"
+        )
+        verdict = _seen(gain, half, alone, corrected)
     what = "of all tasks less genre alone" if is_main else "of a typical difference"
     return (
-        f"In {METRICS[metric]} the {percent(level)} interval {what} reaches {size_text(half)} to each side: four times "
-        f"in five, a true difference of {size_text(alone)} is found by itself and one of {size_text(corrected)} after "
-        f"the strictest correction for {family} comparisons. The gain of all five tasks over genre alone ({LABEL}) is "
-        f"{size_text(gain)}: {verdict}."
+        f"In {METRICS[metric]} the {percent(level)} interval {what} reaches {size_text(half)} to each side: {found}. "
+        f"The gain of all five tasks over genre alone ({LABEL}) is {size_text(gain)}: {verdict}."
     )
+
+
+def _seen(gain: float, half: float, alone: float, corrected: float) -> str:
+    """Say whether a gain would have been seen."""
+    if corrected <= gain:
+        return "a gain of that size would probably have been seen, even after the correction"
+    if alone <= gain:
+        return "a gain of that size would probably have been seen by itself, but may be lost in the correction"
+    if half <= gain:
+        return "a gain of that size may well have been missed"
+    return "a gain of that size could hardly have been seen, so where none is shown that says little"
 
 
 def _half(row: Mapping[str, Any]) -> float:

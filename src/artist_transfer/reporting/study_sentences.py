@@ -189,7 +189,7 @@ def _clause(row: Mapping[str, Any], ending: str, level: float) -> str:
     spread = f"{percent(level)} interval {signed(low)} to {signed(high)}" if there else "no interval"
     numbers = f"({signed(effect)}, {spread}, corrected p {p_text(p)})"
     if ending == "open":
-        return f"in {metric} no difference could be shown {numbers}: {_allowed(row, low, high)}"
+        return f"in {metric} no difference could be shown {numbers}: {_allowed(row, low, high, level)}"
     better, worse = ("first", "second") if row["verdict"] == "first better" else ("second", "first")
     return f"in {metric} {row[better]} is better than {row[worse]} {numbers}{_beside_paper(row, ending)}"
 
@@ -202,15 +202,21 @@ def _beside_paper(row: Mapping[str, Any], ending: str) -> str:
     return f", {way} ({paper.source}{': ' + signed(paper.effect) if isfinite(paper.effect) else ''})"
 
 
-def _allowed(row: Mapping[str, Any], low: float, high: float) -> str:
+def _allowed(row: Mapping[str, Any], low: float, high: float, level: float) -> str:
     if not (isfinite(low) and isfinite(high)):
         return "without an interval nothing follows from the number"
     gain, loss = (-low, high) if row["metric"] == "log_loss" else (high, -low)
     if min(gain, loss) < 0:
         side = row["first"] if loss < 0 else row["second"]
+        alone = number(row.get("p"))
+        but = (
+            f"so few that all of them agree by chance with p {p_text(alone)} cannot show it"
+            if alone >= round(1 - level, 12)
+            else "that does not hold once the number of comparisons is corrected for"
+        )
         return (
             f"the interval alone would favour {side} by {size_text(-min(gain, loss))} to "
-            f"{size_text(max(gain, loss))}, but that does not hold once the number of comparisons is corrected for"
+            f"{size_text(max(gain, loss))}, but {but}"
         )
     return (
         f"the interval allows for {row['first']} to be better by up to {size_text(gain)} and to be worse by up to "

@@ -204,8 +204,9 @@ def comparisons(comparison_table: pd.DataFrame | None, *, level: float = 0.95) -
         )
     columns = ("first", "second", "cases", "metric", "first less second", "interval", "p", "p (Holm)", "verdict")
     note = (
-        "Both sides are scored on the same tracks and the same resamples of artists. Less log loss is better, more of "
-        "the others. The verdict goes by p after Holm's correction; the intervals themselves are not corrected."
+        "Both sides are scored on the same tracks and the same resamples of artists; interval and p are of the t test "
+        "with the bootstrap's standard error. Less log loss is better, more of the others. The verdict goes by p after "
+        "Holm's correction; the intervals themselves are not corrected."
     )
     caption = f"Every paired comparison, {percent(level)} intervals"
     return Table(caption, (*columns, LABEL), tuple(rows), frozenset(range(4, 8)) | {9}, note=note)
@@ -229,7 +230,7 @@ def ablations(ablation_table: pd.DataFrame | None, *, level: float = 0.95) -> Ta
     rows = tuple(
         (
             ABLATIONS.get(str(row["ablation"]), str(row["ablation"])),
-            _tried(row),
+            value_tried(row),
             text_of(row.get("n_tracks")),
             *(_scored(row, metric) for metric in PAPER_METRICS),
             *(_difference(row, metric) for metric in PAPER_METRICS),
@@ -245,6 +246,23 @@ def ablations(ablation_table: pd.DataFrame | None, *, level: float = 0.95) -> Ta
     caption = f"Choices that the paper left open, {percent(level)} intervals"
     marked = frozenset(k for k, row in enumerate(found) if row["status"] == "failed")
     return Table(caption, columns, rows, frozenset(range(2, 7)), marked, note)
+
+
+def value_tried(row: Mapping[str, Any]) -> str:
+    """Return a value of a choice, and what it came to where the corpus could not carry it.
+
+    Parameters
+    ----------
+    row : mapping
+        Of a table of ablations.
+
+    Returns
+    -------
+    str
+    """
+    value = f"{row['value']} (default)" if row["is_default"] else str(row["value"])
+    reason = reason_of(row) if row["status"] == "done" else None
+    return f"{value}: {reason}" if reason else value
 
 
 def groups(groups_table: pd.DataFrame | None) -> Table:
@@ -362,13 +380,6 @@ def _case_cell(row: Mapping[str, Any], architecture: str, metric: str) -> str:
 
 def _troubled(row: Mapping[str, Any]) -> bool:
     return any(row[f"{each}_status"] == "failed" for each in ARCHITECTURES)
-
-
-def _tried(row: Mapping[str, Any]) -> str:
-    """Return a value of a choice, and what it came to where the corpus could not carry it."""
-    value = f"{row['value']} (default)" if row["is_default"] else str(row["value"])
-    reason = reason_of(row) if row["status"] == "done" else ""
-    return f"{value}: {reason}" if reason else value
 
 
 def _scored(row: Mapping[str, Any], metric: str) -> str:

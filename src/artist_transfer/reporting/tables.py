@@ -295,14 +295,15 @@ def comparisons_table(comparisons: Sequence[Mapping[str, object]], *, level: flo
             METRICS.get(str(row["metric"]), str(row["metric"])),
             *(signed(number(row[key])) for key in ("effect", "low", "high")),
             p_text(number(row.get("p"))),
-            VERDICTS[verdict_of(row)],
+            VERDICTS[verdict_of(row, level=level)],
         )
         for row in comparisons
     )
     columns = ("baseline", "metric", "transfer less baseline", "low", "high", "p", "transfer is")
     note = (
-        "Both systems are scored on the same test tracks and the same resamples. Of log loss less is better, "
-        "of the others more. The intervals are not corrected for the number of comparisons."
+        "Both systems are scored on the same test tracks and the same resamples; interval and p are of the t test with "
+        "the bootstrap's standard error. Of log loss less is better, of the others more. The intervals are not "
+        "corrected for the number of comparisons."
     )
     caption = f"Paired differences, with {percent(level)} intervals"
     return Table(caption, columns, rows, frozenset({2, 3, 4, 5}), note=note)

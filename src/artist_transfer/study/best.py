@@ -164,7 +164,7 @@ def best_table(scores: CaseScores, case_table: pd.DataFrame, *, tasks: str = TAS
             found = honest.get((_group(n, architecture), metric))
             fair = plain if architecture == WSTN else (np.nan,) * 3
             if found is not None:
-                fair = scores.interval(found.values, found.draws)[metric]
+                fair = scores.interval(found.by_replicate, found.draws)[metric]
             chosen_cases = found.name if found else case if architecture == WSTN else None
             rows.append((n, architecture, case, metric, *plain, *fair, chosen_cases, len(cases)))
     columns = ["n_tasks", "architecture", "case", "metric", "value", "low", "high"]

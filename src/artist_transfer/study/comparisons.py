@@ -124,13 +124,13 @@ def compare(scores: CaseScores, case_table: pd.DataFrame, *, tasks: str = TASKS)
         study_comparison_table: three rows a comparison, one a metric: ``comparison, question, first, second,
         n_first, n_second`` (different cases behind each side), ``metric, effect`` (first less second), ``low, high``
         (not corrected for the number of comparisons), ``p, p_holm, verdict, note``. The verdict is by p_holm at
-        1 − level.
+        1 − level; so few artists that no p can be small enough have none, and the note says so.
     left_out : dict of comparison to reason
 
     Warns
     -----
     ArtistTransferWarning
-        If there are too few resamples for any verdict after the correction.
+        If there are too few artists for any verdict after the correction.
     """
     lookup = CaseLookup(case_table, scores)
     made, left_out = _complete(planned(case_table, tasks=tasks), lookup)
@@ -138,7 +138,8 @@ def compare(scores: CaseScores, case_table: pd.DataFrame, *, tasks: str = TASKS)
     for x in [x for x in made if x.comparison.choice and (x.comparison.name, METRICS[0]) not in choices]:
         left_out[x.comparison.name] = "fewer than two artists: there is no second half to choose on"
         made.remove(x)
-    rows = [row for x in made for row in _rows(x, scores, choices)]
+    few = _too_few(len(made), scores)
+    rows = [row for x in made for row in _rows(x, scores, choices, few)]
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("p_holm", "verdict")])
     table["p_holm"] = table.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy()))
     alpha = 1 - scores.level
@@ -146,7 +147,6 @@ def compare(scores: CaseScores, case_table: pd.DataFrame, *, tasks: str = TASKS)
         verdict(metric, effect, p, alpha)
         for metric, effect, p in zip(table["metric"], table["effect"], table["p_holm"])
     ]
-    _warn_of_few(len(made), scores)
     return table[COLUMNS], left_out
 
 
@@ -185,7 +185,7 @@ def _complete(comparisons: Sequence[Comparison], lookup: CaseLookup) -> tuple[li
         notes = [comparison.note] if comparison.note else []
         if len(pairs) < len(comparison.pairs):
             notes.append(f"{len(pairs)} of {len(comparison.pairs)} pairs: {told}")
-        if comparison.choice:
+        if comparison.choice and len(pairs) > 1:
             notes.append(f"chosen from {len(pairs)} on one half of the artists, scored on the other")
             notes.append("the choice is held fixed over the resamples")
         made.append(_Made(comparison, pairs, tuple(notes)))
@@ -202,14 +202,16 @@ def _told(lacking: dict[str, str]) -> str:
     return "; ".join(parts)
 
 
-def _rows(made: _Made, scores: CaseScores, choices: dict[tuple[str, str], HonestBest]) -> Iterator[tuple[object, ...]]:
+def _rows(
+    made: _Made, scores: CaseScores, choices: dict[tuple[str, str], HonestBest], few: str
+) -> Iterator[tuple[object, ...]]:
     comparison = made.comparison
     first, second = (Counter(pair[side] for pair in made.pairs) for side in (0, 1))
     for k, metric in enumerate(METRICS):
         notes = list(made.notes)
         if comparison.choice:
             chosen = choices[comparison.name, metric]
-            notes.append(f"chosen: {chosen.name}")
+            notes.append(f"chosen: {chosen.name}" if len(made.pairs) > 1 else f"the only combination: {chosen.name}")
             found, by_replicate = _against(scores, chosen, next(iter(second)))
         else:
             found, by_replicate = scores.contrast(first, second), scores.effects(first, second)
@@ -217,8 +219,8 @@ def _rows(made: _Made, scores: CaseScores, choices: dict[tuple[str, str], Honest
         if len(by_replicate) > 1:
             same = int((np.sign(by_replicate[:, k]) == np.sign(difference.effect)).sum())
             notes.append(f"of this sign in {same} of {len(by_replicate)} replicates")
-        if np.isnan(difference.p):
-            notes.append("fewer than two artists: no interval and no p")
+        if few:
+            notes.append(few)
         sizes = (len(first), len(second))
         values = (difference.effect, difference.low, difference.high, difference.p)
         texts = (comparison.name, comparison.question, comparison.first, comparison.second)
@@ -227,20 +229,27 @@ def _rows(made: _Made, scores: CaseScores, choices: dict[tuple[str, str], Honest
 
 def _against(scores: CaseScores, chosen: HonestBest, other: str) -> tuple[dict[str, Difference], np.ndarray]:
     at = scores.position(other)
-    found = scores.difference(chosen.values - scores.values[at], chosen.draws - scores.draws[:, at])
-    return found, chosen.by_replicate - scores.by_replicate[:, at]
+    by_replicate = chosen.by_replicate - scores.by_replicate[:, at]
+    return scores.difference(by_replicate, chosen.draws - scores.draws[:, at]), by_replicate
 
 
-def _warn_of_few(family: int, scores: CaseScores) -> None:
-    least = 2 / (len(scores.draws) + 1)
-    if len(scores.draws) and family * least >= 1 - scores.level:
-        warnings.warn(
-            f"{len(scores.draws)} resamples are too few for {family} comparisons: the least possible p, {least:.2g}, "
-            f"is {family * least:.2g} after the correction, so no difference can be shown; take "
-            f"{int(4 * family / (1 - scores.level))} or more",
-            ArtistTransferWarning,
-            stacklevel=3,
-        )
+def _too_few(family: int, scores: CaseScores) -> str:
+    """Say why no comparison can have a verdict, however large its effect; empty if one can."""
+    units, alpha, unit = scores.units, 1 - scores.level, scores.sums.unit
+    if len(scores.draws) < 2:
+        return f"fewer than two {unit if units.count < 2 else 'resample'}s: no interval and no p"
+    if not family or family * units.least_p < alpha:
+        return ""
+    said = f"{units.count} {unit}s are too few for a verdict"
+    if units.least_p < alpha:
+        said += f" among {family} comparisons"
+    warnings.warn(
+        f"{said}: the least possible p, {units.least_p:.2g}, is {min(1.0, family * units.least_p):.2g} after the "
+        "correction, so no difference can be shown",
+        ArtistTransferWarning,
+        stacklevel=3,
+    )
+    return said
 
 
 def _with_g(tasks: str) -> Iterator[Comparison]:
@@ -284,8 +293,9 @@ def _best(tasks: str) -> Iterator[Comparison]:
         for n in range(2, len(tasks) + 1):
             wide = Case("g", WSTN, n).name
             pairs = tuple((case, wide) for case in subsets(tasks, n, architecture))
-            question = f"Is the best {label} of {n} tasks better than a genre net of the same size?"
-            labels = (f"best {label} of {n} tasks", f"wide genre net as large as {n}")
+            best = f"best {label} of {n} tasks" if len(pairs) > 1 else f"{label} of all {n} tasks"
+            question = f"Is the {best} better than a genre net of the same size?"
+            labels = (best, f"wide genre net as large as {n}")
             yield Comparison(f"best_vs_wide:{architecture}:{n}", question, *labels, pairs, choice=True)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.metrics import PREFIX, Checked, validate
 from artist_transfer.evaluation.resampling import Units, sums_by_unit, units_of
+from artist_transfer.evaluation.small_samples import UnitCount, count_units
 
 KEYS = ["case", "seed", "split_seed"]
 _IDENTITY = ("genre_true", "artist_id", "recording_id")
@@ -68,6 +69,15 @@ class StudySums:
     n_units: int
     n_tracks: int
     note: str
+
+    @property
+    def unit_count(self) -> UnitCount:
+        """How many units there are and what they are worth: each weighs by its shares of the replicates' tracks."""
+        shares = np.zeros(self.n_units)
+        for replicate in self.replicates:
+            tracks = replicate.sums[:, 0, 0]
+            shares[replicate.units] += tracks / tracks.sum()
+        return count_units(shares)
 
 
 def read_sums(predictions: pd.DataFrame, *, excluded: Mapping[str, str]) -> StudySums:

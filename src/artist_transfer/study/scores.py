@@ -1,19 +1,30 @@
 """Scores of all cases of a study, resampled together.
 
-A resample draws artists with replacement, and replicates (seed, split seed) with replacement, and it is the same draw
-for every case: differences between cases are paired. A case's score in a resample is the mean over the drawn
-replicates of the score within each with that resample's artists, so an interval holds both who was tested and which
-random numbers the nets started from. A replicate without a test track in a resample is left out of that resample.
+A resample draws artists with replacement, seeds with replacement and split seeds with replacement, each for itself,
+and it is the same draw for every case: differences between cases are paired. A case's score in a resample is the mean
+over the replicates (pairs of seed and split seed) of the score within each with that resample's artists; a replicate
+counts as often as its seed was drawn times as often as its split was. So an interval holds who was tested, which random
+numbers the nets started from, and how the tracks were split. A replicate without a test track in a resample is left
+out of that resample.
 
-Of n replicates n − 1 are drawn, since n of n would give only (n − 1) / n of the variance between them, a third less
-with three. What no resampling can mend: three seeds lie on one side of the truth by chance one time in four, and then
-every resample does. So where seeds differ more than artists a few replicates cannot show a difference, whatever p is;
-`CaseScores.note` says how many there were. With one replicate the seed is not in the intervals at all.
+Two replicates of one split are not two draws of splits, so it is not replicates that are drawn. What has one level only
+is not drawn. Where every split has seeds of its own, splits alone are drawn; where every seed comes with one split and
+every split with one seed, the two are one.
+
+Of n seeds or splits n − 1 are drawn, since n of n would give only (n − 1) / n of the variance between them, a third
+less with three. Three seeds lie on one side of the truth by chance one time in four, and then every resample does: so
+the degrees of freedom of intervals and p values are those of artists, seeds and splits together. Three seeds that
+happen to be alike still deceive: where seeds differ several times more than artists, more false findings than 1 − level
+get through. `CaseScores.note` says how many there were. With one replicate the seed is not in the intervals at all.
+
+Scores have expanded percentile intervals, differences t intervals and t tests with the bootstrap's standard error (see
+`artist_transfer.evaluation.small_samples`). The interval of a score cannot reach beyond the best and worst resample, so
+of few seeds that differ much it is too narrow; that of a difference does not have this limit.
 
 References
 ----------
-Owen, "The pigeonhole bootstrap", Ann. Appl. Stat. 1(2), 2007: resampling the two factors of crossed data, each for
-itself.
+Owen, "The pigeonhole bootstrap", Ann. Appl. Stat. 1(2), 2007: resampling the factors of crossed data, each for itself;
+the weight of a cell is the product of its factors' weights.
 Rao and Wu, "Resampling inference with complex survey data", J. Am. Stat. Assoc. 83, 1988: drawing n − 1 of n.
 Field and Welsh, "Bootstrapping clustered data", J. R. Stat. Soc. B 69(3), 2007: resampling whole clusters.
 """
@@ -29,11 +40,11 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.intervals import Difference
 from artist_transfer.evaluation.metrics import METRICS
-from artist_transfer.evaluation.resampling import check_resampling, p_values, percentiles, resamples, scores_of_sums
+from artist_transfer.evaluation.resampling import check_resampling, resamples, scores_of_sums
+from artist_transfer.evaluation.small_samples import ROUNDING, Between, UnitCount, difference_test, percentiles
 from artist_transfer.study.replicates import Replicate, StudySums, read_sums
 
-REPLICATE_STREAM = 7_002  # keeps the draws of replicates apart from those of artists
-ROUNDING = 1e-10  # more than sums over thousands of artists are off, far less than one track counts
+REPLICATE_STREAM = 7_002  # keeps the draws of seeds and splits apart from those of artists
 
 
 @dataclass(frozen=True)
@@ -113,16 +124,22 @@ class CaseScores:
         return np.asarray(self.by_replicate.mean(axis=0))
 
     @property
+    def units(self) -> UnitCount:
+        """How many units there are, and what they are worth."""
+        return self.sums.unit_count
+
+    @property
     def note(self) -> str:
         """What a reader has to know about the intervals; empty if nothing."""
-        n = len(self.sums.replicates)
         notes = [self.sums.note] if self.sums.note else []
-        if n == 1:
+        seeds, splits = (len({getattr(x, key) for x in self.sums.replicates}) for key in ("seed", "split_seed"))
+        if seeds == splits == 1:
             notes.append("one seed and split: what another seed would change is not in the intervals")
         else:
-            notes.append(f"{n} replicates: few to tell the tasks' effect from the seed's")
+            counted = f"{_counted(seeds, 'seed')} and {_counted(splits, 'split')}"
+            notes.append(f"{counted}: few to tell the tasks' effect from theirs")
         if 0 < len(self.draws) < self.n_resamples:
-            notes.append(f"{self.n_resamples - len(self.draws)} resamples without any test track are left out")
+            notes.append(f"{self.n_resamples - len(self.draws)} resamples that held no test track are left out")
         return "; ".join(notes)
 
     def score_cases(self) -> pd.DataFrame:
@@ -132,10 +149,11 @@ class CaseScores:
         -------
         pd.DataFrame
             study_score_table, sorted by case: ``case``; for each metric its mean over the replicates, ``_low``,
-            ``_high`` (percentiles of the resamples) and ``_seed_sd`` (standard deviation between replicates, NaN of
-            one); ``n_replicates, n_tracks, n_units, unit``.
+            ``_high`` (expanded percentiles of the resamples) and ``_seed_sd`` (standard deviation between replicates,
+            NaN of one); ``n_replicates, n_tracks, n_units, unit`` and ``n_effective``, how many units of equal size
+            are worth as much.
         """
-        low, high = _ends(self.draws, self.level)
+        low, high = self._ends()
         n = len(self.by_replicate)
         spread = self.by_replicate.std(axis=0, ddof=1) if n > 1 else np.full_like(self.values, np.nan)
         table: dict[str, object] = {"case": list(self.cases)}
@@ -143,7 +161,7 @@ class CaseScores:
             table |= {metric: self.values[:, k], f"{metric}_low": low[:, k], f"{metric}_high": high[:, k]}
             table[f"{metric}_seed_sd"] = spread[:, k]
         sizes = {"n_replicates": n, "n_tracks": self.sums.n_tracks, "n_units": self.sums.n_units}
-        return pd.DataFrame(table).assign(**sizes, unit=self.sums.unit)
+        return pd.DataFrame(table).assign(**sizes, unit=self.sums.unit, n_effective=self.units.effective)
 
     def mean_of(self, cases: Iterable[str]) -> dict[str, tuple[float, float, float]]:
         """Score the mean of some cases.
@@ -163,7 +181,7 @@ class CaseScores:
             If there is none, or one was not scored.
         """
         weights = self._weights(dict.fromkeys(cases, 1.0))
-        return self.interval(weights @ self.values, np.einsum("c,rcm->rm", weights, self.draws))
+        return self.interval(*(np.einsum("c,rcm->rm", weights, x) for x in (self.by_replicate, self.draws)))
 
     def contrast(self, first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, Difference]:
         """Compare the weighted mean of some cases with that of others, by the same resamples.
@@ -184,26 +202,29 @@ class CaseScores:
             If a side is empty, a case was not scored, or a weight is not positive.
         """
         weights = self._weights(first) - self._weights(second)
-        return self.difference(weights @ self.values, np.einsum("c,rcm->rm", weights, self.draws))
+        return self.difference(*(np.einsum("c,rcm->rm", weights, x) for x in (self.by_replicate, self.draws)))
 
     def effects(self, first: Mapping[str, float], second: Mapping[str, float]) -> np.ndarray:
         """Return the effects of `contrast` within each replicate, (replicate, metric)."""
         weights = self._weights(first) - self._weights(second)
         return np.einsum("c,rcm->rm", weights, self.by_replicate)
 
-    def interval(self, values: np.ndarray, draws: np.ndarray) -> dict[str, tuple[float, float, float]]:
-        """Put scores and their resamples, (metric) and (resample, metric), into values with intervals by metric."""
-        low, high = percentiles([draws] if len(draws) else [], self.level)
+    def interval(self, by_replicate: np.ndarray, draws: np.ndarray) -> dict[str, tuple[float, float, float]]:
+        """Put scores, (replicate, metric), and their resamples, (resample, metric), into values with intervals."""
+        low, high = percentiles(draws, self.level, self.units, self._between(by_replicate))
+        values = by_replicate.mean(axis=0)
         return {name: (float(values[k]), float(low[k]), float(high[k])) for k, name in enumerate(METRICS)}
 
-    def difference(self, effects: np.ndarray, draws: np.ndarray) -> dict[str, Difference]:
-        """Put differences and their resamples, (metric) and (resample, metric), into effects with p by metric."""
-        # two sides of equal scores differ by rounding alone, which may have one sign in all resamples
-        effects, draws = (np.where(np.abs(x) < ROUNDING, 0.0, x) for x in (effects, draws))
-        made = [draws] if len(draws) else []
-        p = p_values(made)
-        found = self.interval(effects, draws)
-        return {name: Difference(*found[name], p=float(p[k])) for k, name in enumerate(METRICS)}
+    def difference(self, by_replicate: np.ndarray, draws: np.ndarray) -> dict[str, Difference]:
+        """Put differences, (replicate, metric), and their resamples, (resample, metric), into effects with p."""
+        # two sides of equal scores differ by rounding alone
+        by_replicate = np.where(np.abs(by_replicate) < ROUNDING, 0.0, by_replicate)
+        effects = by_replicate.mean(axis=0)
+        (low, high), p = difference_test(effects, draws, self.level, self.units, self._between(by_replicate))
+        return {
+            name: Difference(float(effects[k]), float(low[k]), float(high[k]), float(p[k]))
+            for k, name in enumerate(METRICS)
+        }
 
     def position(self, case: str) -> int:
         """Return where a case stands in `cases`; an error says why it is not there."""
@@ -211,6 +232,21 @@ class CaseScores:
             reason = self.excluded.get(case, "it has no predictions")
             raise ArtistTransferError(f"case {case!r} was not scored: {reason}; scored are {', '.join(self.cases)}")
         return self.cases.index(case)
+
+    def _between(self, scores: np.ndarray) -> list[Between]:
+        """Give what seeds and splits add to the variance of the mean of scores, (replicate, metric)."""
+        found = []
+        for levels in factors(self.sums.replicates):
+            means = [scores[levels == level].mean(axis=0) for level in range(int(levels.max()) + 1)]
+            found.append(Between.of(np.stack(means)))
+        return found
+
+    def _ends(self) -> np.ndarray:
+        """Low and high of every case, (2, case, metric)."""
+        cases = range(len(self.cases))
+        between = [self._between(self.by_replicate[:, case]) for case in cases]
+        ends = [percentiles(self.draws[:, case], self.level, self.units, between[case]) for case in cases]
+        return np.stack(ends, axis=1)
 
     def _weights(self, cases: Mapping[str, float]) -> np.ndarray:
         if not cases or not all(0 < weight < np.inf for weight in cases.values()):
@@ -242,8 +278,55 @@ def whole_scores(systems: Sequence[np.ndarray]) -> np.ndarray:
     return found
 
 
+def factors(replicates: Sequence[Replicate]) -> list[np.ndarray]:
+    """Say what is drawn beside artists: of seeds and split seeds those with two levels at least.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+
+    Returns
+    -------
+    list of np.ndarray [shape=(n_replicates,)], in 0 … levels − 1
+        The level of each replicate. Seeds that each come with one split only are no factor of their own beside the
+        splits, nor the other way round: their replicates vary together.
+    """
+    seeds, splits = (
+        np.unique([getattr(x, name) for x in replicates], return_inverse=True)[1] for name in ("seed", "split_seed")
+    )
+    drawn = [levels for levels in (seeds, splits) if levels.max() > 0]
+    if len(drawn) < 2:
+        return drawn
+    cells = len(replicates)  # each pair of seed and split is there at most once
+    if cells == splits.max() + 1:
+        return [seeds]
+    return [splits] if cells == seeds.max() + 1 else drawn
+
+
+def replicate_draws(replicates: Sequence[Replicate], n_resamples: int, seed: int) -> np.ndarray:
+    """Give how often each replicate counts in each resample.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+    n_resamples : int > 0
+    seed : int >= 0
+
+    Returns
+    -------
+    np.ndarray [shape=(n_resamples, n_replicates)]
+        The product of how often its seed and its split were drawn, each one time less than there are of it.
+    """
+    times = np.ones((n_resamples, len(replicates)))
+    draw = np.random.default_rng([seed, REPLICATE_STREAM])
+    for levels in factors(replicates):
+        n = int(levels.max()) + 1
+        times *= draw.multinomial(n - 1, np.full(n, 1 / n), size=n_resamples)[:, levels]
+    return times
+
+
 def resampled_scores(study: StudySums, systems: Sequence[np.ndarray], *, n_resamples: int, seed: int) -> np.ndarray:
-    """Score resamples of artists and replicates: of one seed the same ones, whatever the systems.
+    """Score resamples of artists, seeds and splits: of one seed the same ones, whatever the systems.
 
     Parameters
     ----------
@@ -256,11 +339,9 @@ def resampled_scores(study: StudySums, systems: Sequence[np.ndarray], *, n_resam
     Returns
     -------
     np.ndarray [shape=(n_drawn, S, 3)]
-        Resamples without any test track are left out; there is none with fewer than two units.
+        Resamples that held no test track are left out; there is none with fewer than two units.
     """
-    n = len(study.replicates)
-    draw = np.random.default_rng([seed, REPLICATE_STREAM])
-    times = draw.multinomial(max(n - 1, 1), np.full(n, 1 / n), size=n_resamples).astype(np.float64)
+    times = replicate_draws(study.replicates, n_resamples, seed)
     found = [np.zeros((0, systems[0].shape[1], len(METRICS)))]
     start = 0
     for weights in resamples(study.n_units, n_resamples, seed):
@@ -288,8 +369,5 @@ def _mean_scores(
     return total[kept] / counted[kept, None, None]
 
 
-def _ends(draws: np.ndarray, level: float) -> np.ndarray:
-    """Low and high of every case, (2, case, metric)."""
-    cases = range(draws.shape[1])
-    ends = [percentiles([draws[:, case]] if len(draws) else [], level) for case in cases]
-    return np.stack(ends, axis=1)
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
