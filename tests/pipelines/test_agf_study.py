@@ -10,15 +10,25 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tests.pipelines.conftest import Project
 
+from artist_transfer.evaluation import segments
 from artist_transfer.evaluation.metrics import f1_macro
-from artist_transfer.models.files import load_net
-from artist_transfer.study.cases import parse_cases
+from artist_transfer.models.dcnn import MultiTaskNet
+from artist_transfer.pipelines.agf_study import grid
+from artist_transfer.pipelines.agf_study import predictions as predictions_module
+from artist_transfer.pipelines.agf_study.params import StudyBlock
+from artist_transfer.pipelines.feature_learning.params import TrainingBlock
+from artist_transfer.pipelines.group_factors.params import FactorsBlock, LatentDirichletBlock
+from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
+from artist_transfer.study.cases import Case, parse_cases
+from artist_transfer.training import side_by_side
 
 pytestmark = pytest.mark.slow
 
@@ -81,23 +91,12 @@ def test_single_task_nets_are_trained_once_for_all_cases(studied: Project) -> No
     assert wide["g-wstn2"] == pytest.approx(wide["g-stn"] + wide["m-stn"], rel=0.01)
 
 
-def test_shuffled_factors_are_those_of_other_artists(studied: Project) -> None:
-    assert {tuple(load_net(net["folder"]).config.outputs) for net in resolved(studied) if net["net"] == "M-stn"} == {
-        tuple(("M", n) for _, n in load_net(net["folder"]).config.outputs)
-        for net in resolved(studied)
-        if net["net"] == "m-stn"
-    }
-
-
-def resolved(project: Project) -> list[dict]:
-    return [net | {"folder": project.path / net["folder"]} for net in nets_of(project)]
-
-
 def test_ablations_name_what_the_corpus_cannot_carry(studied: Project) -> None:
     table = studied.table("study_ablation_table").set_index(["ablation", "value"])
     assert table.loc[("groups", "160"), "status"] == "skipped"
     assert "groups, as many as artists" in table.loc[("groups", "160"), "reason"]
     assert table.loc[("groups", "2"), "status"] == "done"
+    assert pd.isna(table.loc[("groups", "2"), "reason"])
     assert table.loc[("targets", "soft"), "is_default"]
     assert pd.isna(table.loc[("targets", "soft"), "f1_macro_difference"])
     hard = table.loc[("targets", "hard")]
@@ -152,9 +151,8 @@ KILLED_AFTER = {
 @pytest.mark.parametrize("stage", KILLED_AFTER)
 def test_a_killed_study_goes_on_with_the_same_results(stage: str, studied: Project, project: Project) -> None:
     pattern, count = KILLED_AFTER[stage]
-    for name in ("mel", "dictionaries", "artist_bags", "groups"):  # what other tests kill
-        if (studied.path / "data/cache" / name).is_dir():
-            shutil.copytree(studied.path / "data/cache" / name, project.path / "data/cache" / name)
+    for name in ("mel", "dictionaries", "artist_bags", "factors"):  # what other tests kill
+        shutil.copytree(studied.path / "data/cache" / name, project.path / "data/cache" / name)
     shutil.copytree(studied.path / "data/01_raw", project.path / "data/01_raw")
     process = project.start(JOB, **SMALL)
     deadline = time.monotonic() + 240
@@ -200,6 +198,68 @@ def test_a_failed_case_has_its_reason_and_the_others_go_on(studied: Project, tmp
     assert "the card was full" in page
 
 
+@pytest.fixture
+def inside(studied: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple]:
+    """Run the nodes that train and predict in this process, on the finished study's tables, with a new cache."""
+    monkeypatch.chdir(studied.path)
+    tables = [studied.table(name) for name in ("usable_table", "split_table")]
+    mel = json.loads(Path("data/04_feature/mel_manifest.json").read_text())
+    empty, mfcc = studied.table("subgenres_factor_table"), studied.table("mfcc_factor_table")
+    training = TrainingBlock(epochs=1, batch=8, width=0.25)
+    groups = FactorsBlock(latent_dirichlet=LatentDirichletBlock(groups=4))
+
+    def run(cases: str) -> tuple:
+        facts = {"cases": [case.name for case in parse_cases(cases)], "ablated_case": None, "seeds": [0]}
+        blocks = (groups, StudyBlock(), training, "cpu", 1, tmp_path.as_posix())
+        nets = grid.learn_study_nets(facts, *tables, mel, empty, empty, empty, mfcc, *blocks)
+        folds = studied.table("study_fold_table")
+        rest = (TransferBlock(epochs=1, hidden=16), "cpu", 1, 0, tmp_path.as_posix())
+        return nets["nets"], *grid.evaluate_study(facts, nets, folds, *tables, mel, *rest)
+
+    return run
+
+
+def test_a_net_that_fails_in_training_leaves_the_others(
+    inside: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = side_by_side.updates
+
+    def failing(net: MultiTaskNet, *args: Any, **kwargs: Any) -> Any:
+        steps = original(net, *args, **kwargs)
+        if net.config.tasks == ("m",):
+            next(steps)
+            raise torch.OutOfMemoryError("the card was full")
+        return (yield from steps)
+
+    monkeypatch.setattr(side_by_side, "updates", failing)
+    nets, predictions, cases = inside("g+gm")
+    assert {net["net"]: net["folder"] is None for net in nets} == {"g-stn": False, "m-stn": True, "gm-mtn": False}
+    status = cases.set_index("case")["status"].to_dict()
+    assert status == {"g-stn": "done", "gm-stn": "failed", "gm-mtn": "done", "prior": "done", "mfcc_logreg": "done"}
+    assert "the card was full" in cases.set_index("case").loc["gm-stn", "reason"]
+    assert set(predictions["case"]) == set(status) - {"gm-stn"}
+
+
+def test_what_one_case_alone_reads_is_not_kept(
+    inside: Callable[..., tuple], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: dict[str, list[str]] = {}
+    original = predictions_module.predict
+
+    def watched(case: Case, *args: Any, scratch: Path, **kwargs: Any) -> pd.DataFrame:
+        table = original(case, *args, scratch=scratch, **kwargs)
+        manifests = [json.loads(path.read_text()) for path in scratch.rglob("manifest.json")]
+        left[case.name] = sorted(manifest["details"].get("tasks", "joined") for manifest in manifests)
+        assert len(manifests) == len(list(scratch.rglob("features.npy")))
+        return table
+
+    monkeypatch.setattr(predictions_module, "predict", watched)
+    monkeypatch.setitem(segments.segment_features.__kwdefaults__, "in_memory", 0)
+    inside("g+gm+g-wstn2")
+    assert left == {"g-stn": ["g"], "gm-stn": ["g", "m"], "gm-mtn": ["g", "m"], "g-wstn2": ["g", "m"]}
+    assert not list((tmp_path / "study/features").iterdir())
+
+
 def test_several_splits_and_folds_are_kept_apart(studied: Project, new_project: Callable[[], Project]) -> None:
     project = new_project()
     shutil.copytree(studied.path / "data/01_raw", project.path / "data/01_raw")
@@ -227,6 +287,8 @@ def test_several_splits_and_folds_are_kept_apart(studied: Project, new_project: 
         ({"study__cases": "gm", "tasks": "gs"}, ["'gm' needs task m, but tasks=gs"]),
         ({"study__seeds": ""}, ["study.seeds", "whole numbers"]),
         ({"study__seeds": "0+0"}, ["study.seeds", "different"]),
+        ({"study__seeds": 2**64}, ["study.seeds", "9223372036854775807"]),
+        ({"embeddings": "pyproject.toml"}, ["embeddings=pyproject.toml", "agf_multitask"]),
         ({"study__ablations__choices": "colour"}, ["study.ablations.choices", "dictionary"]),
         ({"study__ablations__case": "gm"}, ["study.ablations.case", "gm-mtn"]),
         ({"split": "balanced", "splitting__balanced__artists": 500}, ["splitting.balanced.artists"]),

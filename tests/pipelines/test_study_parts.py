@@ -7,12 +7,16 @@ import pandas as pd
 import pytest
 
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.parameters import check_parameters
 from artist_transfer.pipelines.agf_study import ablations
 from artist_transfer.pipelines.agf_study.children import child_runs
-from artist_transfer.pipelines.agf_study.nodes import plan_study, split_by_seeds, split_for_study
 from artist_transfer.pipelines.agf_study.params import AblationBlock, StudyBlock, read_choices, read_numbers
+from artist_transfer.pipelines.agf_study.plan import plan_study, split_by_seeds, split_for_study
+from artist_transfer.pipelines.feature_learning.learning import jobs_bar
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.pipelines.splitting.params import SplittingBlock
+from artist_transfer.reporting import study_figures, study_views
+from artist_transfer.study.ablations import ablation_table
 from artist_transfer.training.targets import TaskTarget
 
 CHOICE = ablations.Choice(factors=FactorsBlock(), fit_on="train", split="artist_disjoint", draw="batch")
@@ -37,10 +41,28 @@ def test_numbers_are_joined_by_plus(value: object, numbers: tuple[int, ...]) -> 
     assert read_numbers(value) == numbers
 
 
-@pytest.mark.parametrize("value", ["", None, "+", "1+", "a", "-1", "1.5", "1+1", [], "0,1"])
+@pytest.mark.parametrize("value", ["", None, "+", "1+", "a", "-1", "1.5", "1+1", [], "0,1", 2**63, f"0+{2**64}"])
 def test_what_is_no_list_of_numbers_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="whole numbers"):
         read_numbers(value)
+
+
+@pytest.mark.parametrize("key", ["seeds", "split_seeds"])
+def test_a_seed_that_nothing_takes_is_refused_by_its_key(key: str) -> None:
+    with pytest.raises(ArtistTransferError, match=rf"study\.{key}=.* from 0 to 9223372036854775807"):
+        check_parameters({"corpus": "synthetic", "study": {key: 2**64}})
+    assert check_parameters({"corpus": "synthetic", "study": {key: 2**63 - 1}})
+
+
+def test_a_wrong_case_is_named_by_its_key_once() -> None:
+    for key, study in (
+        ("study.cases", {"cases": "gs-wstn2"}),
+        ("study.ablations.case", {"ablations": {"case": "g-wstn1"}}),
+    ):
+        with pytest.raises(ArtistTransferError, match="a wide net learns genre") as caught:
+            check_parameters({"corpus": "synthetic", "study": study})
+        assert str(caught.value).count("study.") == 1
+        assert key in str(caught.value)
 
 
 def test_choices_come_in_their_order_and_unknown_ones_are_refused() -> None:
@@ -52,11 +74,16 @@ def test_choices_come_in_their_order_and_unknown_ones_are_refused() -> None:
 
 
 def test_the_plan_asks_for_the_factors_that_its_cases_need_and_no_others() -> None:
-    facts, tasks = plan_study(StudyBlock(cases="g+gs", ablations=AblationBlock(choices="none")), "gsedm")
+    facts, tasks = plan_study(StudyBlock(cases="g+gs", ablations=AblationBlock(choices="none")), "gsedm", None)
     assert tasks == "gs"
     assert facts["cases"] == ["g-stn", "gs-stn", "gs-mtn"]
-    _, tasks = plan_study(StudyBlock(cases="g+gs"), "gsedm")
+    _, tasks = plan_study(StudyBlock(cases="g+gs"), "gsedm", None)
     assert tasks == "gsm"  # those of the ablated case, gm-mtn, too
+
+
+def test_somebody_elses_features_are_not_studied() -> None:
+    with pytest.raises(ArtistTransferError, match=r"embeddings=theirs\.npy: .*agf_multitask"):
+        plan_study(StudyBlock(), "gsedm", "theirs.npy")
 
 
 def test_splits_of_several_seeds_lie_one_after_the_other_and_are_the_jobs_own() -> None:
@@ -72,6 +99,14 @@ def test_splits_of_several_seeds_lie_one_after_the_other_and_are_the_jobs_own() 
         own = table[table["fold"].isin(rows.loc[rows["split_seed"] == seed, "fold"])]
         alone = make_split(tracks(), kind="artist_disjoint", seed=seed, folds=3)
         assert split_hash(own.assign(fold=own["fold"] - 3 * position)) == split_hash(alone) == hashes[position]
+
+
+def test_one_split_is_not_taken_twice() -> None:
+    table = tracks().assign(official_split=["training"] * 32 + ["test"] * 16)
+    with pytest.raises(ArtistTransferError, match=r"study\.split_seeds=0\+1: .*split=official.*study\.split_seeds=0"):
+        split_for_study(table, {"split_seeds": [0, 1]}, "official", SplittingBlock(), 1)
+    _, facts, _ = split_for_study(table, {"split_seeds": [0]}, "official", SplittingBlock(), 1)
+    assert len(facts["hashes"]) == 1
 
 
 def test_a_corpus_with_one_genre_cannot_be_studied() -> None:
@@ -114,6 +149,27 @@ def test_more_groups_than_artists_are_named() -> None:
     assert ablations.too_large(large, facts) == "task m, fold 0: the corpus carries 9 groups, as many as artists"
 
 
+def test_the_runs_own_number_says_what_it_has_come_to() -> None:
+    folds = {str(fold): {"skipped": None, "task": "m", "n_groups": 9 - fold, "n_words": 100} for fold in (0, 1)}
+    folds["2"] = {"skipped": "no artist"}
+    found = list(ablations.variants(AblationBlock(choices="groups", groups="8"), CHOICE, artists_known=True))
+    (own,) = [variant for variant in found if variant.is_default]
+    assert (
+        ablations.what_is_carried(own, {"m": {"folds": folds}})
+        == "the corpus carries 8 to 9 groups, as many as artists"
+    )
+    (enough,) = [variant for variant in found if not variant.is_default]
+    assert ablations.what_is_carried(enough, {"m": {"folds": folds}}) is None
+    rows = [
+        {"ablation": "groups", "value": "40", "case": "gm-mtn", "status": "done", "is_default": True, "reason": "so"}
+    ]
+    rows += [rows[0] | {"value": "8", "is_default": False, "reason": None}]
+    table = ablation_table(rows, {}, n_resamples=100, level=0.95, seed=0)
+    assert [row[1] for row in study_views.ablations(table).rows] == ["40 (default): so", "8"]
+    plot = study_figures.ablation_plot(table.assign(log_loss=0.5, f1_macro=0.5, accuracy=0.5))
+    assert [text for (text,) in plot.data[0].customdata] == ["40 (default): so", "8"]
+
+
 def test_hard_targets_keep_the_heaviest_group() -> None:
     soft = np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]], dtype=np.float32)
     target = TaskTarget(task="m", rows=np.array([1, 3]), soft=soft, n_tracks=4)
@@ -150,3 +206,19 @@ def test_a_child_run_has_the_scores_of_its_seed_and_a_failed_one_has_none() -> N
     assert failed["failed"]
     assert failed["metrics"] == {}
     assert failed["tags"] == {"case": "s-stn", "kind": "grid", "status": "failed", "reason": "no memory"}
+
+
+def test_the_bar_of_several_nets_ends_at_their_number() -> None:
+    bar = jobs_bar("nets", 3)
+    with bar as progress:
+        progress("one", 1, 2, {"g": 0.5})
+        assert bar.bar.n == 0
+        progress("one", 2, 2, {"g": 0.4})
+        assert bar.bar.n == 1  # the second was there already, the third fails
+        shown = bar.bar
+    assert shown.n == shown.total == 3
+    stopped = jobs_bar("nets", 3)
+    with pytest.raises(KeyboardInterrupt), stopped as progress:
+        progress("one", 2, 2, {})
+        raise KeyboardInterrupt
+    assert stopped.bar.n == 1

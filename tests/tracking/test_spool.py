@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from artist_transfer.tracking import operations
+from artist_transfer.tracking.mlflow_run import GuardedMlflowHook
 from artist_transfer.tracking.process import identity
 from artist_transfer.tracking.spool import LINES, REPLAYED, Spool, pending, replay
 
@@ -193,3 +195,27 @@ def test_child_runs_that_were_kept_are_logged_later(tmp_path, uri, client, run_i
     spool.close()
     assert not replay(spool.folder, uri).refused
     assert list(children_of(client, run_id)) == ["gs-mtn seed 0"]
+
+
+def test_a_child_run_whose_process_was_killed_is_ended_by_the_next_run(client, run_id, monkeypatch):
+    killed = dead()
+    if killed is None:
+        pytest.skip("this system does not name processes")
+    operation = operations.child({**CHILD, "tags": {}, "failed": False}, label="a case")
+
+    def never(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(operations, "identity", lambda: killed)
+        patch.setattr(client, "set_terminated", never)
+        operations.perform(operation, client, run_id)
+    (child,) = children_of(client, run_id).values()
+    assert child.info.status == "RUNNING"
+    experiment = SimpleNamespace(_experiment=SimpleNamespace(experiment_id=child.info.experiment_id))
+    hook = SimpleNamespace(mlflow_config=SimpleNamespace(tracking=SimpleNamespace(experiment=experiment)))
+    assert GuardedMlflowHook.bury_the_dead(hook, client) == [child.info.run_id]
+    assert client.get_run(child.info.run_id).info.status == "KILLED"
+    operations.perform(operation, client, run_id)  # what was kept is written after all
+    (again,) = children_of(client, run_id).values()
+    assert (again.info.run_id, again.info.status) == (child.info.run_id, "FINISHED")

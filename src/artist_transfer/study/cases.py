@@ -180,7 +180,7 @@ def _read(token: str, tasks: str) -> Sequence[Case]:
         n = int(match["n"])
         if letters != "g" or n < 2:
             raise ArtistTransferError(
-                f"study.cases: {token!r}: a wide net learns genre and is as large as two nets or more (g-wstn2, …)"
+                f"{token!r}: a wide net learns genre and is as large as two nets or more (g-wstn2, g-wstn3, …)"
             )
         return [Case("g", WSTN, n)]
     return [single(letters) if architecture == STN else multi(letters)]

@@ -23,6 +23,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from artist_transfer.tracking.facts import PROCESS
+from artist_transfer.tracking.process import identity
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -261,6 +264,8 @@ def _child(operation: Operation, client: MlflowClient, run_id: str) -> None:
         child_id = there[0].info.run_id
     else:
         made = {PARENT: run_id, CHILD: operation["name"].replace("'", "_")}
+        process = identity()  # of who makes it now, who need not be who asked for it
+        made |= {PROCESS: process} if process else {}
         child_id = client.create_run(
             parent.experiment_id, start_time=operation["time"], tags=made, run_name=operation["name"]
         ).info.run_id

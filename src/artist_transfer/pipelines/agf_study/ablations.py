@@ -16,6 +16,8 @@ from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.study.cases import Case, multi, parse_cases, single
 from artist_transfer.tasks import FACTORS
 
+SIZES = {"groups": "groups, as many as artists", "dictionary": "centres, for the frames there are"}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -202,12 +204,36 @@ def too_large(variant: Variant, facts: dict[str, dict[str, Any]]) -> str | None:
                     return f"task {task}, fold {fold}: {of_fold['skipped']}"
                 got = _size_of(name, of_fold)
                 if got is not None and got < number:
-                    what = "groups, as many as artists" if name == "groups" else "centres, for the frames there are"
-                    return f"task {task}, fold {fold}: the corpus carries {got} {what}"
+                    return f"task {task}, fold {fold}: the corpus carries {got} {SIZES[name]}"
+    return None
+
+
+def what_is_carried(variant: Variant, facts: dict[str, dict[str, Any]]) -> str | None:
+    """Say what the run's own numbers have come to, where the corpus cannot carry them.
+
+    Parameters
+    ----------
+    variant : Variant
+        The run's own.
+    facts : dict
+        What `factors_of` found, by task.
+
+    Returns
+    -------
+    str or None
+        The numbers of all tasks and folds, or None if they are those that were asked for.
+    """
+    for name, number in variant.wanted.items():
+        sizes = [_size_of(name, fold) for found in facts.values() for fold in found["folds"].values()]
+        got = sorted({size for size in sizes if size is not None})
+        if got and got[0] < number:
+            return f"the corpus carries {got[0]}{f' to {got[-1]}' if len(got) > 1 else ''} {SIZES[name]}"
     return None
 
 
 def _size_of(name: str, facts: dict[str, Any]) -> int | None:
+    if facts.get("skipped"):
+        return None
     if name == "groups":
         return int(facts["n_groups"])
     return None if facts["task"] == "s" else int(facts["n_words"])  # subgenres are words already

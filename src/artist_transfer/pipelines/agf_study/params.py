@@ -9,6 +9,7 @@ from artist_transfer.pipelines.typed import Block
 from artist_transfer.study.cases import parse_cases
 from artist_transfer.tasks import TASKS
 
+LARGEST = 2**63 - 1  # that torch, numpy and parquet take as a seed
 ABLATIONS = ("dictionary", "groups", "targets", "fit_on", "split", "draw")
 
 
@@ -83,13 +84,15 @@ def read_numbers(value: object, *, least: int = 0) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If there is none, one is not a whole number or too small, or one stands twice.
+        If there is none, one is not a whole number, too small or too large, or one stands twice.
     """
     parts = [part.strip() for part in str(value).split("+")] if value is not None and str(value).strip() else []
     numbers = [int(part) for part in parts if part.isdecimal()]
-    if not parts or len(numbers) < len(parts) or min(numbers) < least or len(set(numbers)) < len(numbers):
+    whole = bool(parts) and len(numbers) == len(parts) == len(set(numbers))
+    if not whole or min(numbers) < least or max(numbers) > LARGEST:
         raise ValueError(
-            f"allowed are one or more different whole numbers from {least} on, joined by +, such as {least}+{least + 1}"
+            f"allowed are one or more different whole numbers from {least} to {LARGEST}, joined by +, such as "
+            f"{least}+{least + 1}"
         )
     return tuple(numbers)
 

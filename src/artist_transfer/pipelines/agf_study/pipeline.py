@@ -3,10 +3,10 @@
 from kedro.pipeline import Node, Pipeline
 
 from artist_transfer.pipelines import group_factors, ingestion, mel_cache, splitting
-from artist_transfer.pipelines.agf_study import nodes, reports
+from artist_transfer.pipelines.agf_study import grid, open_choices, plan, reports, scoring
 
 TRACKS = ["usable_table", "split_table", "mel_manifest"]
-SETTING = ["params:study", "params:training", "params:transfer", "params:device", "params:threads"]
+DEVICE = ["params:device", "params:threads"]
 FACTORS = ["subgenres_factor_table", "essentia_factor_table", "dmfcc_factor_table", "mfcc_factor_table"]
 MANIFESTS = ["mel_manifest", "essentia_manifest"]
 TABLES = [
@@ -46,31 +46,41 @@ def _study() -> Pipeline:
     return Pipeline(
         nodes=[
             Node(
-                nodes.plan_study,
-                inputs=["params:study", "params:tasks"],
+                plan.plan_study,
+                inputs=["params:study", "params:tasks", "params:embeddings"],
                 outputs=["study_plan_facts", "study_tasks_facts"],
                 name="plan_study",
             ),
             Node(
-                nodes.split_for_study,
+                plan.split_for_study,
                 inputs=["usable_table", "study_plan_facts", "params:split", "params:splitting", "params:folds"],
                 outputs=["split_table", "split_facts", "study_fold_table"],
                 name="split_for_study",
             ),
             Node(
-                nodes.learn_study_nets,
-                inputs=["study_plan_facts", *TRACKS, *FACTORS, *SETTING, "params:cache_root"],
+                grid.learn_study_nets,
+                inputs=[
+                    "study_plan_facts",
+                    *TRACKS,
+                    *FACTORS,
+                    "params:factors",
+                    "params:study",
+                    "params:training",
+                    *DEVICE,
+                    "params:cache_root",
+                ],
                 outputs="study_nets_manifest",
                 name="learn_study_nets",
             ),
             Node(
-                nodes.evaluate_study,
+                grid.evaluate_study,
                 inputs=[
                     "study_plan_facts",
                     "study_nets_manifest",
                     "study_fold_table",
                     *TRACKS,
-                    *SETTING,
+                    "params:transfer",
+                    *DEVICE,
                     "params:seed",
                     "params:cache_root",
                 ],
@@ -92,7 +102,7 @@ def _study() -> Pipeline:
                 name="list_study_runs",
             ),
             Node(
-                nodes.score_study,
+                scoring.score_study,
                 inputs=["study_predictions_table", "study_case_table", "params:study", "params:tasks", "params:seed"],
                 outputs=[
                     "study_score_table",
@@ -105,19 +115,21 @@ def _study() -> Pipeline:
                 name="score_study",
             ),
             Node(
-                nodes.ablate,
+                open_choices.ablate,
                 inputs=[
                     "study_plan_facts",
-                    "study_case_table",
+                    "study_score_facts",
                     "usable_table",
                     *MANIFESTS,
                     "params:factors",
-                    *SETTING[:3],
+                    "params:study",
+                    "params:training",
+                    "params:transfer",
                     "params:split",
                     "params:splitting",
                     "params:folds",
                     "params:fit_on",
-                    *SETTING[3:],
+                    *DEVICE,
                     "params:seed",
                     "params:cache_root",
                 ],
@@ -125,9 +137,8 @@ def _study() -> Pipeline:
                 name="ablate",
             ),
             Node(
-                nodes.choose_group_number,
+                open_choices.choose_group_number,
                 inputs=[
-                    "study_plan_facts",
                     "study_tasks_facts",
                     "usable_table",
                     "split_table",

@@ -424,7 +424,10 @@ class training_bar:  # noqa: N801 - used as a function
 
 
 class jobs_bar:  # noqa: N801 - used as a function
-    """A progress bar over several nets: how many are done, and how far the current one is."""
+    """A progress bar over several nets: how many are done, and how far the current one is.
+
+    A net that was finished before, or that fails, reports nothing at its end: they are counted when all is done.
+    """
 
     def __init__(self, label: str, total: int) -> None:
         self.label, self.total = label, total
@@ -457,7 +460,9 @@ class jobs_bar:  # noqa: N801 - used as a function
         self.bar.set_postfix_str(f"{label}: {done}/{total} {values}", refresh=False)
         self.bar.update(len(self.done) - self.bar.n)
 
-    def __exit__(self, *error: object) -> None:
-        """Close the bar."""
+    def __exit__(self, kind: object, *error: object) -> None:
+        """Close the bar, full if nothing has ended it early."""
         if self.bar is not None:
+            if kind is None:
+                self.bar.update(self.total - self.bar.n)
             self.bar.close()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from artist_transfer.audio.store import MelStore
     from artist_transfer.evaluation.segments import SegmentFeatures
 
-LARGE = 4 * 2**30  # bytes of features above which half precision is kept
+WIDTH = 256  # columns that a task's features have
+LARGE = 2**30  # bytes of one task's features above which half precision is kept
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class FeatureSource:
         Where the nets run.
     cache_root : Path
         Where finished features are.
+    joined_root : Path or None
+        Where the features of several nets are joined if they are too large for the memory; None is `cache_root`.
+    dtype : str or None
+        How features are kept; None is what `feature_dtype` says of these tracks.
     """
 
     usable_table: pd.DataFrame
@@ -46,6 +51,8 @@ class FeatureSource:
     hop: int
     device: torch.device
     cache_root: Path
+    joined_root: Path | None = None
+    dtype: str | None = None
 
     def of_nets(self, nets: Sequence[Mapping[str, Any]]) -> SegmentFeatures:
         """Pass every segment of every track through the nets of a fold.
@@ -62,17 +69,15 @@ class FeatureSource:
         """
         from artist_transfer.evaluation.segments import segment_features
 
-        by_task = load_nets(nets, self.device)
-        n_segments = (self.usable_table["n_frames"].astype(int) // self.hop).sum()
-        dtype = "float16" if n_segments * 256 * len(by_task) * 4 > LARGE else "float32"
         return segment_features(
-            by_task,
+            load_nets(nets, self.device),
             self.store,
             self.usable_table["track_id"].tolist(),
             hop=self.hop,
             device=self.device,
-            dtype=dtype,
+            dtype=self.dtype or feature_dtype(self.usable_table, self.hop),
             cache_root=self.cache_root,
+            joined_root=self.joined_root,
             store_key=source_key(self.usable_table, self.front_end),
         )
 
@@ -92,6 +97,28 @@ class FeatureSource:
         from artist_transfer.evaluation.embeddings_file import read_embeddings
 
         return read_embeddings(path, track_ids=self.usable_table["track_id"].tolist()).segments
+
+
+def feature_dtype(usable_table: pd.DataFrame, hop: int) -> str:
+    """Choose the precision of all features of a corpus: the same for one task as for five.
+
+    What is compared must not differ in precision, so this goes by the number of segments of the corpus and the width
+    of one task's features, not by the number of tasks of a net or a case.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        The tracks.
+    hop : int
+        Frames between segments.
+
+    Returns
+    -------
+    {"float32", "float16"}
+        Half precision from about a million segments on.
+    """
+    n_segments = int((usable_table["n_frames"].astype(int) // hop).sum())
+    return "float16" if n_segments * WIDTH * 4 > LARGE else "float32"
 
 
 def load_nets(nets: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Any]:

@@ -187,6 +187,59 @@ def probe_fold(
     return make_predictions(probabilities, genres, artists=artists, fold=int(fold)), folder
 
 
+def prior_table(usable_table: pd.DataFrame, split_table: pd.DataFrame, fold: int) -> pd.DataFrame:
+    """Predict the test side of a fold by class priors.
+
+    Parameters
+    ----------
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+    fold : int
+        The fold.
+
+    Returns
+    -------
+    pd.DataFrame
+        Predictions.
+    """
+    from artist_transfer.evaluation.baselines import prior_predictions
+    from artist_transfer.evaluation.metrics import make_predictions
+
+    genres, artists = truth(usable_table)
+    train, test = labelled(usable_table, split_table, fold)
+    return make_predictions(prior_predictions(genres, train, test), genres, artists=artists, fold=int(fold))
+
+
+def logistic_table(
+    usable_table: pd.DataFrame, split_table: pd.DataFrame, statistics: pd.DataFrame, fold: int, seed: int
+) -> pd.DataFrame:
+    """Predict the test side of a fold by logistic regression on MFCC statistics.
+
+    Parameters
+    ----------
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+    statistics : pd.DataFrame
+        MFCC statistics by track.
+    fold : int
+        The fold.
+    seed : int
+        Of the regression.
+
+    Returns
+    -------
+    pd.DataFrame
+        Predictions.
+    """
+    from artist_transfer.evaluation.baselines import logistic_predictions
+    from artist_transfer.evaluation.metrics import make_predictions
+
+    genres, artists = truth(usable_table)
+    train, test = labelled(usable_table, split_table, fold)
+    found = logistic_predictions(statistics, genres, train, test, artists=artists, seed=seed)
+    return make_predictions(found.probabilities, genres, artists=artists, fold=int(fold))
+
+
 def simple_predictions(
     usable_table: pd.DataFrame, split_table: pd.DataFrame, statistics: pd.DataFrame, fold: int, seed: int
 ) -> dict[str, pd.DataFrame]:
@@ -208,16 +261,9 @@ def simple_predictions(
     dict of str to pd.DataFrame
         ``prior`` and ``mfcc_logreg``.
     """
-    from artist_transfer.evaluation.baselines import logistic_predictions, prior_predictions
-    from artist_transfer.evaluation.metrics import make_predictions
-
-    genres, artists = truth(usable_table)
-    train, test = labelled(usable_table, split_table, fold)
-    logistic = logistic_predictions(statistics, genres, train, test, artists=artists, seed=seed)
-    guesses = {"prior": prior_predictions(genres, train, test), "mfcc_logreg": logistic.probabilities}
     return {
-        name: make_predictions(probabilities, genres, artists=artists, fold=int(fold))
-        for name, probabilities in guesses.items()
+        "prior": prior_table(usable_table, split_table, fold),
+        "mfcc_logreg": logistic_table(usable_table, split_table, statistics, fold, seed),
     }
 
 
