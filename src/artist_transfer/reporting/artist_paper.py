@@ -16,6 +16,7 @@ METRICS = {
     "map": "MAP",
     "knn_accuracy": "k-NN accuracy",
     "softmax_accuracy": "linear softmax accuracy",
+    "artist_map": "artist retrieval MAP",
     "auc": "AUC (macro)",
     "ap": "AP (macro)",
 }
