@@ -164,6 +164,20 @@ def test_what_cannot_be_is_one_line_that_says_what_to_do(
     assert "Traceback" not in done.stderr
 
 
+def test_a_folder_without_any_tag_can_be_embedded_and_searched(embedded: Project, project: Project) -> None:
+    facts = json.loads((embedded.path / "data/02_intermediate/corpus_facts.json").read_text())
+    shutil.copytree(embedded.path / facts["root"] / "fma_small/000", project.path / "music")
+    for name in ("encoders", "nets"):
+        shutil.copytree(embedded.path / "data/cache" / name, project.path / "data/cache" / name)
+    project.run("--pipeline=embed", "--env=folder", corpus_root="music")
+    assert project.table("track_table")["artist_id"].isna().all()
+    query = sorted((project.path / "music").glob("*.mp3"))[-1]
+    project.run("--pipeline=retrieve", query=query)
+    found = pd.read_csv(project.path / "data/07_model_output/similar_songs.csv", dtype=str)
+    assert len(found)
+    assert query.name not in set(found["path"])
+
+
 def test_an_unknown_query_is_answered_with_what_is_close(embedded: Project) -> None:
     artist = embedded.table("usable_table")["artist"].dropna().iloc[0]
     done = embedded.run("--pipeline=retrieve", check=False, query=f"{artist}x, and nobody else")

@@ -42,4 +42,4 @@ def create_pipeline(**kwargs: object) -> Pipeline:
             )
         ]
     )
-    return ingestion.create_pipeline() + mel_cache.create_pipeline(ismir=True) + room
+    return ingestion.create_pipeline(split=False) + mel_cache.create_pipeline(ismir=True) + room

@@ -67,13 +67,40 @@ def read_corpus(
     ArtistTransferError
         If the corpus cannot be read, or cannot carry the job.
     """
+    table, facts = read_tracks(corpus, corpus_root, ingestion, workers)
+    try_split(table, split, splitting, folds)
+    if embeddings is not None:
+        try_embeddings(table, embeddings)
+    return table, facts
+
+
+def read_tracks(
+    corpus: str, corpus_root: str | None, ingestion: IngestionBlock, workers: int | None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read the corpus that the parameters name, for a job that splits nothing.
+
+    Parameters
+    ----------
+    corpus : str
+        Its kind.
+    corpus_root : str or None
+        Its folder; None for the embedded corpora.
+    ingestion : IngestionBlock
+        What each kind of corpus needs to know.
+    workers : int or None
+        Processes that write the embedded corpus; None for all cores.
+
+    Returns
+    -------
+    track_table : pd.DataFrame
+        One row a clip.
+    corpus_facts : dict
+        ``corpus``, ``root``, the reader's ``notes``, its ``lists`` by hash, and what it ``left_out``.
+    """
     embedded = corpus in ("synthetic", "synthetic_msd")
     root = write_embedded(corpus, ingestion, workers) if embedded else Path(corpus_root or "")
     reading = read_kind(corpus, root, ingestion)
     log.info("Corpus %s in %s: %s", corpus, root, ", ".join(f"{count} {what}" for what, count in reading.notes.items()))
-    try_split(reading.table, split, splitting, folds)
-    if embeddings is not None:
-        try_embeddings(reading.table, embeddings)
     facts = {"corpus": corpus, "root": root.as_posix(), "notes": reading.notes, "lists": reading.lists}
     return reading.table, facts | {"left_out": reading.left_out}
 

@@ -4,12 +4,16 @@ from kedro.pipeline import Node, Pipeline
 
 from artist_transfer.pipelines.ingestion import nodes
 
+READING = ["params:corpus", "params:corpus_root", "params:ingestion", "params:workers"]
 
-def create_pipeline(**kwargs: object) -> Pipeline:
+
+def create_pipeline(*, split: bool = True, **kwargs: object) -> Pipeline:
     """Wire the files of a corpus to the track table.
 
     Parameters
     ----------
+    split : bool
+        Whether the job goes on to split the tracks, so that it is tried at once.
     **kwargs : object
         Unused; Kedro's convention.
 
@@ -18,20 +22,14 @@ def create_pipeline(**kwargs: object) -> Pipeline:
     Pipeline
         One node.
     """
+    if not split:
+        node = Node(nodes.read_tracks, inputs=READING, outputs=["track_table", "corpus_facts"], name="read_corpus")
+        return Pipeline(nodes=[node])
     return Pipeline(
         nodes=[
             Node(
                 nodes.read_corpus,
-                inputs=[
-                    "params:corpus",
-                    "params:corpus_root",
-                    "params:ingestion",
-                    "params:workers",
-                    "params:split",
-                    "params:splitting",
-                    "params:folds",
-                    "params:embeddings",
-                ],
+                inputs=[*READING, "params:split", "params:splitting", "params:folds", "params:embeddings"],
                 outputs=["track_table", "corpus_facts"],
                 name="read_corpus",
             )
