@@ -200,7 +200,7 @@ def _artists(index: SearchIndex, mask: np.ndarray) -> list[_Match]:
 
 def _title(row: pd.Series) -> str:
     parts = [row[name] for name in ("artist", "title") if isinstance(row[name], str)]
-    return " – ".join(parts) or "without a title"
+    return " – ".join(parts) or Path(row["path"]).name
 
 
 def _query(text: str, match: _Match, index: SearchIndex) -> Query:
