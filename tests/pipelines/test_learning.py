@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from artist_transfer.evaluation.metrics import log_loss
-from artist_transfer.pipelines.feature_learning.learning import (
+from artist_transfer.pipelines.feature_learning.learning import source_key
+from artist_transfer.pipelines.feature_learning.targets import (
     factor_target,
     fold_targets,
     label_target,
-    source_key,
     tracks_of,
 )
 from artist_transfer.pipelines.transfer_evaluation.nodes import score_predictions, why_not_evaluated

@@ -16,8 +16,9 @@ from artist_transfer.models.dcnn import DcnnConfig
 from artist_transfer.models.width import parameters_of
 from artist_transfer.pipelines.agf_study import grid, nets
 from artist_transfer.pipelines.agf_study.params import StudyBlock
-from artist_transfer.pipelines.feature_learning import learning
+from artist_transfer.pipelines.feature_learning import learning, targets
 from artist_transfer.pipelines.feature_learning.params import TrainingBlock
+from artist_transfer.pipelines.feature_learning.targets import fold_targets, label_target
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.study.cases import parse_cases
 
@@ -93,8 +94,8 @@ def test_shuffled_factors_are_the_same_ones_dealt_out_among_the_artists_by_the_s
 
 def test_targets_that_do_not_depend_on_the_seed_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    original = learning.label_target
-    monkeypatch.setattr(learning, "label_target", lambda task, tracks: made.append(task) or original(task, tracks))
+    original = label_target
+    monkeypatch.setattr(targets, "label_target", lambda task, tracks: made.append(task) or original(task, tracks))
     found = nets.targets_of(parse_cases("ga+gM"), setting(hard=True), fold=0, seeds=[0, 1, 2])
     assert sorted(made) == ["a", "g"]
     for task in "ga":
@@ -105,7 +106,7 @@ def test_targets_that_do_not_depend_on_the_seed_are_made_once(monkeypatch: pytes
 
 def test_targets_of_one_fold_at_a_time_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[Any]] = []
-    original = learning.fold_targets
+    original = fold_targets
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         targets, without = original(*args, **kwargs)
@@ -119,7 +120,7 @@ def test_targets_of_one_fold_at_a_time_are_kept(monkeypatch: pytest.MonkeyPatch)
         alive.append(len([ref for ref in made if ref() is not None]))
         return [RuntimeError("not trained") for _ in jobs]
 
-    monkeypatch.setattr(learning, "fold_targets", noted)
+    monkeypatch.setattr(nets, "fold_targets", noted)
     monkeypatch.setattr(nets, "_train_all", trained)
     monkeypatch.setattr(learning, "train_params", lambda *_, **__: SimpleNamespace(epochs=1))
     here, cases = setting(3), parse_cases("ga-mtn")

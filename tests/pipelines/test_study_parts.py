@@ -12,7 +12,7 @@ from artist_transfer.pipelines.agf_study import ablations
 from artist_transfer.pipelines.agf_study.children import child_runs
 from artist_transfer.pipelines.agf_study.params import AblationBlock, StudyBlock, read_choices, read_numbers
 from artist_transfer.pipelines.agf_study.plan import plan_study, split_by_seeds, split_for_study
-from artist_transfer.pipelines.feature_learning.learning import jobs_bar
+from artist_transfer.pipelines.feature_learning.bars import jobs_bar
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.pipelines.splitting.params import SplittingBlock
 from artist_transfer.reporting import study_figures, study_views

@@ -15,7 +15,8 @@ import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.agf_study.failures import FAILURES, reason_of
-from artist_transfer.pipelines.feature_learning import learning
+from artist_transfer.pipelines.feature_learning import bars, learning
+from artist_transfer.pipelines.feature_learning.targets import fold_targets, tracks_of
 from artist_transfer.study.cases import MTN, WSTN, Case
 from artist_transfer.tasks import CONTROLS, FACTORS, SHUFFLED, TASKS, in_order
 
@@ -65,7 +66,7 @@ class NetSetting:
 
     def training_tracks(self, fold: int) -> pd.DataFrame:
         """Return the training tracks of a fold, sorted."""
-        return learning.tracks_of(self.usable_table, self.split_table, fold=fold, side="train")
+        return tracks_of(self.usable_table, self.split_table, fold=fold, side="train")
 
 
 def targets_of(
@@ -102,12 +103,12 @@ def targets_of(
     shuffled = "".join(task for task in letters if task in SHUFFLED)
     tracks = setting.training_tracks(fold)
     plain = "".join(task for task in letters if task not in SHUFFLED)
-    shared, without = learning.fold_targets(plain, tracks, setting.factor_tables, fold=fold)
+    shared, without = fold_targets(plain, tracks, setting.factor_tables, fold=fold)
     shared = _hardened(shared, setting)
     targets = {}
     for seed in seeds:
         tables = {task: shuffle_artists(setting.factor_tables[task.lower()], seed=seed, salt=task) for task in shuffled}
-        dealt, lacking = learning.fold_targets(shuffled, tracks, tables, fold=fold)
+        dealt, lacking = fold_targets(shuffled, tracks, tables, fold=fold)
         without |= lacking
         targets[seed] = shared | _hardened(dealt, setting)
     if without:
@@ -197,7 +198,7 @@ def train_nets(
         for seed, of_seed in targets.items()
         for name in dict.fromkeys(name for case in cases for name in case.nets)
     }
-    with learning.jobs_bar(f"nets of fold {fold}", len(jobs)) as progress:
+    with bars.jobs_bar(f"nets of fold {fold}", len(jobs)) as progress:
         results = _train_all(list(jobs.values()), setting, tracks, progress)
     for ((seed, name), job), result in zip(jobs.items(), results, strict=True):
         yield {"fold": fold, "seed": seed, "net": name} | _described(job, result)

@@ -11,7 +11,7 @@ import pandas as pd
 from artist_transfer.artifacts import write_json
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.artist_learning.params import ArtistTrainingBlock
-from artist_transfer.pipelines.feature_learning import learning
+from artist_transfer.pipelines.feature_learning import bars, learning
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,7 @@ def train_net(
             f"{len(short)} songs of the set are shorter than a crop of {config.crop} frames (3 s); the first is "
             f"{short['track_id'].iloc[0]}. Raise mel.probe.min_duration_s to 3.1 to set them aside"
         )
-    with learning.training_bar(label) as progress:
+    with bars.training_bar(label) as progress:
         return train_artist_cached(
             config,
             lambda: learning.rank_store(mel_manifest, tracks, device),

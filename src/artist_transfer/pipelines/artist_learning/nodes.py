@@ -18,7 +18,7 @@ from artist_transfer.pipelines.artist_learning.params import (
     SetsBlock,
     read_kinds,
 )
-from artist_transfer.pipelines.feature_learning.learning import tracks_of
+from artist_transfer.pipelines.feature_learning.targets import tracks_of
 
 log = logging.getLogger(__name__)
 

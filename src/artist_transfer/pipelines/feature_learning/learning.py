@@ -1,4 +1,4 @@
-"""What the nets of a fold learn, and the training of them."""
+"""The training of the nets of a fold."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from artist_transfer.artifacts import fingerprint
+from artist_transfer.pipelines.feature_learning.bars import training_bar
 from artist_transfer.pipelines.feature_learning.params import TrainingBlock
-from artist_transfer.tasks import ARTIST
 
 if TYPE_CHECKING:
     import torch
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from artist_transfer.training.crops import FrameStore
     from artist_transfer.training.loop import TrainedNet, TrainParams
     from artist_transfer.training.targets import TaskTarget, TaskTargets
-
-
-_LABELS = {"g": ("genre_top", "genre"), ARTIST: ("artist_id", "artist")}
 
 
 @dataclass(frozen=True)
@@ -91,122 +88,6 @@ def surroundings(
         threads=pin_threads(threads),
         cache_root=Path(cache_root),
     )
-
-
-def tracks_of(usable_table: pd.DataFrame, split_table: pd.DataFrame, *, fold: int, side: str) -> pd.DataFrame:
-    """Return the usable tracks on one side of a fold, sorted by track.
-
-    Parameters
-    ----------
-    usable_table, split_table : pd.DataFrame
-        Tracks and their sides.
-    fold : int
-        The fold.
-    side : str
-        The side.
-
-    Returns
-    -------
-    pd.DataFrame
-        Rows of `usable_table`.
-    """
-    rows = split_table[(split_table["fold"] == fold) & (split_table["side"] == side)]
-    return usable_table[usable_table["track_id"].isin(rows["track_id"])].sort_values("track_id", ignore_index=True)
-
-
-def fold_targets(
-    tasks: str, tracks: pd.DataFrame, factor_tables: Mapping[str, pd.DataFrame], *, fold: int
-) -> tuple[dict[str, TaskTarget], dict[str, str]]:
-    """Make the targets of the tasks that this fold has any for.
-
-    Parameters
-    ----------
-    tasks : str
-        Task letters; a is the artist's identity.
-    tracks : pd.DataFrame
-        Training tracks, sorted.
-    factor_tables : mapping of str to pd.DataFrame
-        By task letter.
-    fold : int
-        The fold.
-
-    Returns
-    -------
-    targets : dict of str to TaskTarget
-        By task letter.
-    left_out : dict of str to str
-        Task letter to the reason why it has no target.
-    """
-    targets: dict[str, TaskTarget] = {}
-    left_out: dict[str, str] = {}
-    for task in tasks:
-        if task in _LABELS:
-            made = label_target(task, tracks)
-        else:
-            made = factor_target(task, tracks, factor_tables[task], fold=fold)
-        if isinstance(made, str):
-            left_out[task] = made
-        else:
-            targets[task] = made
-    return targets, left_out
-
-
-def label_target(task: str, tracks: pd.DataFrame) -> TaskTarget | str:
-    """Make one-hot targets of genre or artist, or say why there are none.
-
-    Parameters
-    ----------
-    task : {"g", "a"}
-        Genre or artist.
-    tracks : pd.DataFrame
-        Training tracks, sorted.
-
-    Returns
-    -------
-    TaskTarget or str
-        The targets over the classes of these tracks, or the reason.
-    """
-    from artist_transfer.training.targets import TaskTarget
-
-    column, name = _LABELS[task]
-    labels = [None if pd.isna(label) else str(label) for label in tracks[column]]
-    classes = sorted({label for label in labels if label is not None})
-    if len(classes) < 2:
-        return f"the training tracks have {len(classes)} {name}(s), and a classifier needs two"
-    return TaskTarget.from_labels(task, labels, classes)
-
-
-def factor_target(task: str, tracks: pd.DataFrame, factor_table: pd.DataFrame, *, fold: int) -> TaskTarget | str:
-    """Give every track the factors of its artist, or say why there are none.
-
-    Parameters
-    ----------
-    task : str
-        s, e, d or m.
-    tracks : pd.DataFrame
-        Training tracks, sorted.
-    factor_table : pd.DataFrame
-        The factors of the feature set.
-    fold : int
-        The fold.
-
-    Returns
-    -------
-    TaskTarget or str
-        The soft targets, or the reason.
-    """
-    from artist_transfer.training.targets import TaskTarget
-
-    rows = factor_table[factor_table["fold"] == fold] if len(factor_table) else factor_table
-    if not len(rows):
-        return "no artist has a factor of this feature set"
-    factors = rows.drop(columns=["fold"]).set_index("artist_id").dropna(axis=1, how="all")
-    if factors.shape[1] < 2:
-        return f"the feature set has {factors.shape[1]} artist group(s), and a target needs two"
-    vectors = factors.reindex(tracks["artist_id"]).to_numpy(dtype=np.float32)
-    if np.isnan(vectors).all():
-        return "no training track has an artist with a factor of this feature set"
-    return TaskTarget.from_vectors(task, vectors)
 
 
 def train_nets(
@@ -387,82 +268,3 @@ def source_key(tracks: pd.DataFrame, front_end: Mapping[str, Any]) -> str:
         The fingerprint.
     """
     return fingerprint(front_end, tracks["track_id"].tolist(), tracks["audio_hash"].tolist())
-
-
-class training_bar:  # noqa: N801 - used as a function
-    """A progress bar that appears with the first report, so that a cached net shows none."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.bar: Any = None
-
-    def __enter__(self) -> Callable[[int, int, Mapping[str, float]], None]:
-        """Return the callback that the training loop calls."""
-        return self.report
-
-    def report(self, done: int, total: int, losses: Mapping[str, float]) -> None:
-        """Show how far the training is.
-
-        Parameters
-        ----------
-        done, total : int
-            Updates.
-        losses : mapping of str to float
-            Latest mean loss by task.
-        """
-        from tqdm.auto import tqdm
-
-        if self.bar is None:
-            self.bar = tqdm(total=total, initial=done, desc=self.label, unit="step")
-        self.bar.set_postfix({task: f"{loss:.2f}" for task, loss in losses.items()}, refresh=False)
-        self.bar.update(done - self.bar.n)
-
-    def __exit__(self, *error: object) -> None:
-        """Close the bar."""
-        if self.bar is not None:
-            self.bar.close()
-
-
-class jobs_bar:  # noqa: N801 - used as a function
-    """A progress bar over several nets: how many are done, and how far the current one is.
-
-    A net that was finished before, or that fails, reports nothing at its end: they are counted when all is done.
-    """
-
-    def __init__(self, label: str, total: int) -> None:
-        self.label, self.total = label, total
-        self.done: set[str] = set()
-        self.bar: Any = None
-
-    def __enter__(self) -> Callable[[str, int, int, Mapping[str, float]], None]:
-        """Return the callback of `train_cached_many`."""
-        return self.report
-
-    def report(self, label: str, done: int, total: int, losses: Mapping[str, float]) -> None:
-        """Show how far the trainings are.
-
-        Parameters
-        ----------
-        label : str
-            The net.
-        done, total : int
-            Its updates.
-        losses : mapping of str to float
-            Its latest mean loss by task.
-        """
-        from tqdm.auto import tqdm
-
-        if self.bar is None:
-            self.bar = tqdm(total=self.total, desc=self.label, unit="net")
-        if done >= total:
-            self.done.add(label)
-        values = " ".join(f"{task} {loss:.2f}" for task, loss in losses.items())
-        self.bar.set_postfix_str(f"{label}: {done}/{total} {values}", refresh=False)
-        self.bar.update(len(self.done) - self.bar.n)
-
-    def __exit__(self, kind: object, *error: object) -> None:
-        """Close the bar, full if nothing has ended it early."""
-        if self.bar is not None:
-            if kind is None:
-                self.bar.update(self.total - self.bar.n)
-            self.bar.close()

@@ -10,6 +10,7 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.feature_learning import learning
 from artist_transfer.pipelines.feature_learning.params import TrainingBlock, normalised_tasks
+from artist_transfer.pipelines.feature_learning.targets import fold_targets, label_target, tracks_of
 
 if TYPE_CHECKING:
     from artist_transfer.training.loop import TrainedNet
@@ -84,8 +85,8 @@ def learn_features(
     rows: list[pd.DataFrame] = []
     left_out: dict[str, str] = {}
     for fold in sorted(split_table["fold"].unique()):
-        tracks = learning.tracks_of(usable_table, split_table, fold=fold, side="train")
-        targets, without = learning.fold_targets(wanted, tracks, factor_tables, fold=fold)
+        tracks = tracks_of(usable_table, split_table, fold=fold, side="train")
+        targets, without = fold_targets(wanted, tracks, factor_tables, fold=fold)
         left_out |= without
         if not targets:
             reasons = "; ".join(f"{task}: {reason}" for task, reason in without.items())
@@ -147,8 +148,8 @@ def learn_genre_baseline(
     folds: dict[str, Any] = {}
     rows: list[pd.DataFrame] = []
     for fold in sorted(split_table["fold"].unique()):
-        tracks = learning.tracks_of(usable_table, split_table, fold=fold, side="train")
-        target = learning.label_target("g", tracks)
+        tracks = tracks_of(usable_table, split_table, fold=fold, side="train")
+        target = label_target("g", tracks)
         if isinstance(target, str):
             return {"folds": {}, "skipped": target}, _history([])
         label = f"genre-only net fold {fold}"

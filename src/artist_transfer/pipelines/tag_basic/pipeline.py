@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from artist_transfer.pipelines import artist_evaluation, artist_learning, ingestion, mel_cache, splitting
+from artist_transfer.pipelines.artist_job import artist_job
 
 
 def create_pipeline(**kwargs: object) -> Pipeline:
@@ -18,11 +18,4 @@ def create_pipeline(**kwargs: object) -> Pipeline:
     Pipeline
         All of their nodes.
     """
-    rooms = [
-        ingestion.create_pipeline(),
-        mel_cache.create_pipeline(ismir=True),
-        splitting.create_pipeline(),
-        artist_learning.create_pipeline(kinds=("tag",)),
-        artist_evaluation.create_pipeline(),
-    ]
-    return sum(rooms, Pipeline([]))
+    return artist_job("tag")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from artist_transfer.pipelines.feature_learning.learning import tracks_of
+from artist_transfer.pipelines.feature_learning.targets import tracks_of
 from artist_transfer.pipelines.transfer_evaluation import probing
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 

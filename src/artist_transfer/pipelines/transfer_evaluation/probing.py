@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from artist_transfer.pipelines.feature_learning.learning import tracks_of
+from artist_transfer.pipelines.feature_learning.targets import tracks_of
 from artist_transfer.pipelines.transfer_evaluation.features import FeatureSource
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 
