@@ -283,7 +283,7 @@ def test_a_number_of_groups_that_fails_is_a_row_with_its_reason(
     def bags(task: str, *_: Any) -> Any:
         raise NothingToFit("no artist") if task == "s" else OSError("the shard is gone")
 
-    monkeypatch.setattr("artist_transfer.pipelines.group_factors.nodes.first_bags", bags)
+    monkeypatch.setattr("artist_transfer.pipelines.group_factors.work.first_bags", bags)
     table = choose("groups+draw", tmp_path)
     assert table["groups"].tolist() == [2, 4, 40] * 2
     assert len(groups(table).rows) == 6  # the page can show it
@@ -298,7 +298,7 @@ def test_a_number_of_groups_that_fails_is_a_row_with_its_reason(
 def test_numbers_of_groups_are_measured_only_where_they_are_asked_for(
     choices: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("artist_transfer.pipelines.group_factors.nodes.first_bags", None)
+    monkeypatch.setattr("artist_transfer.pipelines.group_factors.work.first_bags", None)
     table = choose(choices, tmp_path)
     assert len(table) == 0
     assert {"feature_set", "groups"} <= set(table.columns)

@@ -163,7 +163,7 @@ def choose_group_number(
         One row a feature set and number; those of a feature set that fails with the reason.
     """
     from artist_transfer.factors.group_number import group_number_table
-    from artist_transfer.pipelines.group_factors.nodes import first_bags
+    from artist_transfer.pipelines.group_factors.work import first_bags
 
     numbers = sorted({factors.latent_dirichlet.groups, *read_numbers(study.ablations.groups, least=2)})
     tables = []

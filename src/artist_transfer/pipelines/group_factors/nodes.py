@@ -7,22 +7,18 @@ lies in the cache, and is made again if it is not whole.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from artist_transfer.errors import NothingToFit
 from artist_transfer.pipelines.cluster import ClusterBlock, executor_factory
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
+from artist_transfer.pipelines.group_factors.work import essentia_folder, make_work
 from artist_transfer.processes import cpu_count
 
 if TYPE_CHECKING:
-    from artist_transfer.factors.bag_of_words import ArtistBags
-    from artist_transfer.factors.group_factors import FactorParams
-    from artist_transfer.factors.words import Source
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +66,7 @@ def extract_essentia(
     reason = _not_wanted("e", tasks, embeddings)
     if reason:
         return {"skipped": reason}
-    root, folder = corpus_facts["root"], _essentia_folder(cache_root)
+    root, folder = corpus_facts["root"], essentia_folder(cache_root)
     manifest = extract_corpus(
         usable_table,
         corpus_root=root,
@@ -140,7 +136,7 @@ class FeatureSet:
             reason = "no track of this corpus has subgenres"
         if reason:
             return {"skipped": reason, "folds": {}}
-        work = self.work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        work = make_work(self.kind, usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
         return work.by_fold({}, lambda _, tracks: work.vocabulary(tracks).facts)
 
     def count_words(
@@ -180,7 +176,7 @@ class FeatureSet:
         """
         if dictionary_manifest["skipped"]:
             return dictionary_manifest
-        work = self.work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        work = make_work(self.kind, usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
 
         def count(_: int, tracks: pd.DataFrame) -> dict[str, Any]:
             bags = work.bags(tracks)
@@ -234,7 +230,7 @@ class FeatureSet:
         """
         if bag_manifest["skipped"]:
             return *_nothing(), bag_manifest
-        work = self.work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
+        work = make_work(self.kind, usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
         results = {}
 
         def find(fold: int, tracks: pd.DataFrame) -> dict[str, Any]:
@@ -248,127 +244,6 @@ class FeatureSet:
         reading = pd.concat([result.reading.assign(fold=fold) for fold, result in results.items()], ignore_index=True)
         return table, reading, facts
 
-    def work(
-        self,
-        usable_table: pd.DataFrame,
-        split_table: pd.DataFrame,
-        features_manifest: dict[str, Any],
-        factors: FactorsBlock,
-        fit_on: str,
-        seed: int,
-        cache_root: str,
-    ) -> Work:
-        """Gather what the stages of this feature set need."""
-        source = _source(self.kind, features_manifest, usable_table, cache_root)
-        params = _factor_params(self.kind, factors, fit_on, seed)
-        return Work(self.kind, usable_table, split_table, source, params, Path(cache_root))
-
-
-@dataclass(frozen=True)
-class Work:
-    """One feature set with all that its stages need."""
-
-    kind: str
-    usable_table: pd.DataFrame
-    split_table: pd.DataFrame
-    source: Source
-    params: FactorParams
-    cache_root: Path
-
-    def by_fold(self, before: dict[str, Any], make: Callable[[int, pd.DataFrame], dict[str, Any]]) -> dict[str, Any]:
-        """Make something of every fold; one with nothing to fit on says why and is passed over from then on."""
-        folds: dict[str, Any] = {}
-        for fold, tracks in self.folds():
-            if before.get(str(fold), {}).get("skipped"):
-                folds[str(fold)] = before[str(fold)]
-                continue
-            try:
-                folds[str(fold)] = make(fold, tracks)
-            except NothingToFit as error:
-                log.warning("Task %s is left out of fold %d: %s", self.kind, fold, error)
-                folds[str(fold)] = {"skipped": str(error)}
-        reasons = [facts.get("skipped") for facts in folds.values()]
-        return {"skipped": reasons[0] if all(reasons) else None, "folds": folds}
-
-    def folds(self) -> Iterator[tuple[int, pd.DataFrame]]:
-        """Give the tracks of each fold that something is fitted on."""
-        from artist_transfer.factors.group_factors import fit_tracks
-
-        for fold in sorted(self.split_table["fold"].unique()):
-            yield int(fold), fit_tracks(self.usable_table, self.split_table, fold=fold, fit_on=self.params.fit_on)
-
-    def vocabulary(self, tracks: pd.DataFrame) -> Any:
-        """Return the dictionary of some tracks."""
-        from artist_transfer.factors.group_factors import fit_dictionary_for
-
-        return fit_dictionary_for(self.kind, tracks, source=self.source, params=self.params, cache_root=self.cache_root)
-
-    def bags(self, tracks: pd.DataFrame) -> ArtistBags:
-        """Return the bags of the artists of some tracks."""
-        from artist_transfer.factors.group_factors import artist_bags_for
-
-        return artist_bags_for(
-            self.kind,
-            tracks,
-            vocabulary=self.vocabulary(tracks),
-            source=self.source,
-            params=self.params,
-            cache_root=self.cache_root,
-        )
-
-    def groups(self, fold: int, tracks: pd.DataFrame) -> Any:
-        """Return the groups of the artists of some tracks."""
-        from artist_transfer.factors.group_factors import factors_for
-
-        return factors_for(
-            self.kind,
-            self.bags(tracks),
-            vocabulary=self.vocabulary(tracks),
-            params=self.params,
-            track_table=tracks,
-            fold=fold,
-            cache_root=self.cache_root,
-        )
-
-
-def first_bags(
-    kind: str,
-    usable_table: pd.DataFrame,
-    split_table: pd.DataFrame,
-    features_manifest: dict[str, Any],
-    factors: FactorsBlock,
-    fit_on: str,
-    seed: int,
-    cache_root: str,
-) -> ArtistBags:
-    """Return the artists' bags of the first fold, from the cache where they are.
-
-    Parameters
-    ----------
-    kind : str
-        m, d, e or s.
-    usable_table, split_table : pd.DataFrame
-        Tracks and their sides.
-    features_manifest : dict
-        Spectrograms (m, d, s) or Essentia's shards (e).
-    factors : FactorsBlock
-        Sizes.
-    fit_on : str
-        train or all.
-    seed : int
-        Of the dictionary.
-    cache_root : str
-        Where bags are.
-
-    Returns
-    -------
-    ArtistBags
-        Of its training artists.
-    """
-    work = FeatureSet(kind).work(usable_table, split_table, features_manifest, factors, fit_on, seed, cache_root)
-    _, tracks = next(work.folds())
-    return work.bags(tracks)
-
 
 def _nothing() -> tuple[pd.DataFrame, pd.DataFrame]:
     factors = pd.DataFrame({"fold": pd.Series(dtype=int), "artist_id": pd.Series(dtype=str)})
@@ -379,32 +254,3 @@ def _not_wanted(kind: str, tasks: str, embeddings: str | None) -> str | None:
     if embeddings is not None:
         return f"embeddings={embeddings} are evaluated instead"
     return None if kind in tasks else f"task {kind} is not asked for (tasks={tasks})"
-
-
-def _essentia_folder(cache_root: str) -> Path:
-    return Path(cache_root) / "essentia"
-
-
-def _source(kind: str, manifest: dict[str, Any], usable_table: pd.DataFrame, cache_root: str) -> Source:
-    from artist_transfer.audio.store import MelStore
-    from artist_transfer.factors.words import DescriptorSource, FrameSource
-
-    if kind == "s":
-        return None
-    if kind == "e":
-        return DescriptorSource(manifest, _essentia_folder(cache_root))
-    return FrameSource(MelStore(manifest, usable_table), manifest["front_end"])
-
-
-def _factor_params(kind: str, factors: FactorsBlock, fit_on: str, seed: int) -> FactorParams:
-    from artist_transfer.factors.group_factors import FactorParams
-
-    return FactorParams(
-        **factors.latent_dirichlet.model_dump(),
-        **factors.dictionary.model_dump(),
-        n_mfcc=factors.mfcc_coefficients,
-        divide=kind in factors.divide,
-        uniformity_limit=factors.uniform_warning,
-        fit_on=fit_on,
-        seed=seed,
-    )
