@@ -15,7 +15,7 @@ from artist_transfer.pipelines.agf_study.plan import plan_study, split_by_seeds,
 from artist_transfer.pipelines.feature_learning.bars import jobs_bar
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.pipelines.splitting.params import SplittingBlock
-from artist_transfer.reporting import study_figures, study_views
+from artist_transfer.reporting import study_choice_figures, study_views
 from artist_transfer.study.ablations import ablation_table
 from artist_transfer.training.targets import TaskTarget
 
@@ -166,7 +166,7 @@ def test_the_runs_own_number_says_what_it_has_come_to() -> None:
     rows += [rows[0] | {"value": "8", "is_default": False, "reason": None}]
     table = ablation_table(rows, {}, n_resamples=100, level=0.95, seed=0)
     assert [row[1] for row in study_views.ablations(table).rows] == ["40 (default): so", "8"]
-    plot = study_figures.ablation_plot(table.assign(log_loss=0.5, f1_macro=0.5, accuracy=0.5))
+    plot = study_choice_figures.ablation_plot(table.assign(log_loss=0.5, f1_macro=0.5, accuracy=0.5))
     assert [text for (text,) in plot.data[0].customdata] == ["40 (default): so", "8"]
 
 

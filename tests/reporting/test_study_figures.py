@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from tests.reporting import study_builder as builder
 
+from artist_transfer.reporting import study_choice_figures as choices
 from artist_transfer.reporting import study_figures as figures
 from artist_transfer.reporting.study_paper import paper_mean
 
@@ -20,8 +21,8 @@ def all_figures() -> dict[str, go.Figure]:
         "figure_3": figures.figure_3_plot(builder.mean_table()),
         "forest": figures.forest_plot(builder.comparison_table()),
         "cases": figures.cases_plot(scores, cases),
-        "ablations": figures.ablation_plot(builder.ablation_table()),
-        "groups": figures.groups_plot(builder.groups_table(), unit="nats a word"),
+        "ablations": choices.ablation_plot(builder.ablation_table()),
+        "groups": choices.groups_plot(builder.groups_table(), unit="nats a word"),
         "replicates": figures.replicates_plot(scores),
     }
 
@@ -42,8 +43,8 @@ def test_names_are_escaped() -> None:
     ablations = builder.ablation_table().replace({"value": {"soft": builder.EVIL}, "ablation": {"draw": builder.EVIL}})
     groups = builder.groups_table().replace({"feature_set": {"e": builder.EVIL}})
     drawn = [
-        figures.forest_plot(comparisons), figures.cases_plot(scores, cases), figures.ablation_plot(ablations),
-        figures.groups_plot(groups, unit=builder.EVIL), figures.replicates_plot(scores),
+        figures.forest_plot(comparisons), figures.cases_plot(scores, cases), choices.ablation_plot(ablations),
+        choices.groups_plot(groups, unit=builder.EVIL), figures.replicates_plot(scores),
     ]  # fmt: skip
     for figure in drawn:
         text = figure.to_json()
@@ -97,7 +98,7 @@ def test_the_cases_stand_in_the_order_of_their_log_loss() -> None:
 
 
 def test_ablations_mark_one_default_a_panel() -> None:
-    figure = figures.ablation_plot(builder.ablation_table())
+    figure = choices.ablation_plot(builder.ablation_table())
     assert len(figure.data) == 12
     for trace in figure.data:
         assert list(trace.marker.symbol).count("diamond") == 1
@@ -109,7 +110,7 @@ def test_ablations_mark_one_default_a_panel() -> None:
 
 def test_groups_and_replicates_show_their_tables() -> None:
     table = builder.groups_table()
-    figure = figures.groups_plot(table, unit="nats a word")
+    figure = choices.groups_plot(table, unit="nats a word")
     own = table[(table["feature_set"] == "s") & table["coherence"].notna()]
     trace = next(each for each in figure.data if each.name == "subgenres")
     assert list(trace.x) == list(own["groups"])
@@ -125,7 +126,7 @@ def test_groups_and_replicates_show_their_tables() -> None:
     "draw",
     [
         figures.figure_3_plot, figures.forest_plot, lambda table: figures.cases_plot(table, table),
-        figures.ablation_plot, figures.groups_plot, figures.replicates_plot,
+        choices.ablation_plot, choices.groups_plot, figures.replicates_plot,
     ],
 )  # fmt: skip
 def test_empty_tables_draw_empty_figures(draw: Callable[[pd.DataFrame], go.Figure]) -> None:

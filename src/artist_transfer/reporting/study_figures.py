@@ -15,15 +15,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from artist_transfer.reporting.figures import COLOURS, GREY, TEMPLATE, error_bars, wrapped
-from artist_transfer.reporting.paper import LABEL, TASK_NAMES
+from artist_transfer.reporting.paper import LABEL
 from artist_transfer.reporting.scores import METRICS, SAID, UNITS, number
 from artist_transfer.reporting.study_tables import figure_3, rows_of
 from artist_transfer.reporting.study_views import (
-    ABLATION_COLUMNS,
-    ABLATIONS,
     COMPARISON_COLUMNS,
-    GROUP_COLUMNS,
-    value_tried,
 )
 from artist_transfer.reporting.tables import p_text
 
@@ -53,7 +49,7 @@ def figure_3_plot(mean_table: pd.DataFrame) -> go.Figure:
         A panel for log loss and one for macro F1; the paper's means, computed from its table 4, as open marks.
     """
     table = figure_3(mean_table)
-    figure = _panels([f"{METRICS[metric]}: {BETTER[metric]}" for metric in SAID])
+    figure = panels([f"{METRICS[metric]}: {BETTER[metric]}" for metric in SAID])
     for row, metric in enumerate(SAID, start=1):
         paper = next(name for name in table.columns if name.startswith(f"{metric} (") and LABEL in name)
         for k, (architecture, (colour, symbol)) in enumerate(NET_LOOKS.items()):
@@ -90,7 +86,7 @@ def figure_3_plot(mean_table: pd.DataFrame) -> go.Figure:
         figure.update_yaxes(title_text=UNITS[metric], row=row, col=1)
         figure.update_xaxes(dtick=1, range=[0.6, 5.4], row=row, col=1)
     figure.update_xaxes(title_text="number of tasks", row=2, col=1)
-    return _dressed(figure, "Mean performance by number of tasks", height=800)
+    return dressed(figure, "Mean performance by number of tasks", height=800)
 
 
 def forest_plot(comparison_table: pd.DataFrame) -> go.Figure:
@@ -147,7 +143,7 @@ def forest_plot(comparison_table: pd.DataFrame) -> go.Figure:
     for name, row in labelled.items():
         _row_label(figure, place[name], _label(row))
     figure.update_yaxes(range=[0.5, len(names) + 0.9], showticklabels=False, showgrid=False, zeroline=False)
-    return _dressed(figure, "First less second", height=TOP + 80 + (22 + 15 * lines) * len(names), l=10)
+    return dressed(figure, "First less second", height=TOP + 80 + (22 + 15 * lines) * len(names), l=10)
 
 
 def cases_plot(score_table: pd.DataFrame, case_table: pd.DataFrame) -> go.Figure:
@@ -177,7 +173,7 @@ def cases_plot(score_table: pd.DataFrame, case_table: pd.DataFrame) -> go.Figure
     for column, metric in enumerate(SAID, start=1):
         for name, with_genre, colour in (("with genre", True, COLOURS[0]), ("without genre", False, COLOURS[1])):
             own = [case for case in order if ("g" in str(kinds[case]["tasks"])) == with_genre]
-            found = [_score(scores[case], metric) for case in own]
+            found = [score_of(scores[case], metric) for case in own]
             figure.add_scatter(
                 x=[value if isfinite(value) else None for value, _, _ in found],
                 y=[escape(case, quote=False) for case in own],
@@ -216,107 +212,7 @@ def cases_plot(score_table: pd.DataFrame, case_table: pd.DataFrame) -> go.Figure
         categoryorder="array", categoryarray=ticks, type="category", tickmode="array", tickvals=ticks, ticktext=ticks,
         tickfont={"size": 11}, range=[-1, max(1, len(order))],
     )  # fmt: skip
-    return _dressed(figure, "The cases of the grid", height=TOP + 80 + 19 * max(3, len(order)), l=20)
-
-
-def ablation_plot(ablation_table: pd.DataFrame) -> go.Figure:
-    """Draw the choices that the paper left open, a row of panels each.
-
-    Parameters
-    ----------
-    ablation_table : pd.DataFrame [columns: ablation, value, status, reason, is_default, log_loss, …]
-
-    Returns
-    -------
-    go.Figure
-        The default is a filled diamond.
-    """
-    rows = [
-        row
-        for row in rows_of(ablation_table, ABLATION_COLUMNS, "ablation_table")
-        if any(isfinite(number(row.get(metric))) for metric in SAID)
-    ]
-    names = list(dict.fromkeys(str(row["ablation"]) for row in rows)) or [""]
-    sizes = [max(1, sum(str(row["ablation"]) == name for row in rows)) for name in names]
-    height = 150 + sum(70 + 30 * size for size in sizes)
-    figure = make_subplots(
-        rows=len(names),
-        cols=2,
-        shared_xaxes="columns",
-        shared_yaxes=True,
-        horizontal_spacing=0.06,
-        vertical_spacing=min(0.9 / max(1, len(names) - 1), 62 / (height - 145)) if len(names) > 1 else 0,
-        row_heights=sizes,
-        subplot_titles=[_panel_title(name, metric) for name in names for metric in SAID],
-    )
-    for line, name in enumerate(names, start=1):
-        own = [row for row in rows if str(row["ablation"]) == name]
-        for column, metric in enumerate(SAID, start=1):
-            scores = [_score(row, metric) for row in own]
-            default = [bool(row["is_default"]) for row in own]
-            figure.add_scatter(
-                x=[value if isfinite(value) else None for value, _, _ in scores],
-                y=[escape(str(row["value"]), quote=False) for row in own],
-                error_x=error_bars(scores) | {"color": GREY},
-                mode="markers",
-                showlegend=False,
-                marker={
-                    "color": [COLOURS[0] if each else "#444444" for each in default],
-                    "symbol": ["diamond" if each else "circle-open" for each in default],
-                    "size": [12 if each else 9 for each in default],
-                },
-                customdata=[[escape(value_tried(row), quote=False)] for row in own],
-                hovertemplate="%{customdata[0]}: %{x:.3f}<extra></extra>",
-                row=line,
-                col=column,
-            )
-        figure.update_yaxes(type="category", autorange="reversed", row=line)
-    for column, metric in enumerate(SAID, start=1):
-        figure.update_xaxes(title_text=UNITS[metric], row=len(names), col=column)
-    return _dressed(figure, "Choices that the paper left open", height=height, top=80, l=20)
-
-
-def groups_plot(groups_table: pd.DataFrame, *, unit: str = "") -> go.Figure:
-    """Draw coherence and held-out bound by number of groups.
-
-    Parameters
-    ----------
-    groups_table : pd.DataFrame [columns: feature_set, groups, coherence, held_out_bound]
-    unit : str
-        Of the bound (``nats a word``, …).
-
-    Returns
-    -------
-    go.Figure
-        A line for each feature set.
-    """
-    rows = rows_of(groups_table, GROUP_COLUMNS, "groups_table")
-    figure = _panels(["coherence: more is better", "held-out bound: more is better"])
-    sets = {str(row["feature_set"]) for row in rows}
-    letters = [letter for letter in TASK_NAMES if letter in sets]
-    for line, what in enumerate(("coherence", "held_out_bound"), start=1):
-        for letter in letters + sorted(sets - set(letters)):
-            own = [row for row in rows if str(row["feature_set"]) == letter and isfinite(number(row[what]))]
-            own = sorted(own, key=lambda row: number(row["groups"]))
-            k = list(TASK_NAMES).index(letter) if letter in TASK_NAMES else len(TASK_NAMES)
-            figure.add_scatter(
-                x=[int(row["groups"]) for row in own],
-                y=[number(row[what]) for row in own],
-                mode="lines+markers",
-                name=escape(TASK_NAMES.get(letter, letter), quote=False),
-                legendgroup=escape(letter, quote=False),
-                showlegend=line == 1,
-                line={"color": COLOURS[k % len(COLOURS)]},
-                hovertemplate="%{x} groups: %{y:.4g}<extra></extra>",
-                row=line,
-                col=1,
-            )
-    ticks = sorted({int(row["groups"]) for row in rows})
-    figure.update_xaxes(type="log", tickmode="array", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
-    figure.update_xaxes(title_text="number of groups", row=2, col=1)
-    figure.update_yaxes(title_text="coherence", row=1, col=1)
-    figure.update_yaxes(title_text=escape(f"bound ({unit})" if unit else "bound", quote=False), row=2, col=1)
-    return _dressed(figure, "How many groups of artists", height=720)
+    return dressed(figure, "The cases of the grid", height=TOP + 80 + 19 * max(3, len(order)), l=20)
 
 
 def replicates_plot(score_table: pd.DataFrame) -> go.Figure:
@@ -332,7 +228,7 @@ def replicates_plot(score_table: pd.DataFrame) -> go.Figure:
         Of each case half its interval and the standard deviation between its replicates.
     """
     rows = rows_of(score_table, ("case", "n_replicates"), "score_table")
-    figure = _panels([METRICS[metric] for metric in SAID])
+    figure = panels([METRICS[metric] for metric in SAID])
     for line, metric in enumerate(SAID, start=1):
         halves = [(number(row.get(f"{metric}_high")) - number(row.get(f"{metric}_low"))) / 2 for row in rows]
         spreads = [number(row.get(f"{metric}_seed_sd")) for row in rows]
@@ -356,14 +252,15 @@ def replicates_plot(score_table: pd.DataFrame) -> go.Figure:
         figure.update_yaxes(title_text="between replicates", rangemode="tozero", row=line, col=1)
         figure.update_xaxes(rangemode="tozero", row=line, col=1)
     figure.update_xaxes(title_text="half the interval", row=2, col=1)
-    return _dressed(figure, "What another seed or split changes", height=640, top=80)
+    return dressed(figure, "What another seed or split changes", height=640, top=80)
 
 
-def _panels(titles: Sequence[str]) -> go.Figure:
+def panels(titles: Sequence[str]) -> go.Figure:
+    """Make panels beneath each other."""
     return make_subplots(rows=len(titles), cols=1, subplot_titles=list(titles), vertical_spacing=0.13)
 
 
-def _dressed(figure: go.Figure, title: str, *, height: int, top: int = TOP, **margin: int) -> go.Figure:
+def dressed(figure: go.Figure, title: str, *, height: int, top: int = TOP, **margin: int) -> go.Figure:
     """Put title, legend and plot beneath each other, whatever the width."""
     margins = {"t": top, "b": 65, "r": 15, "l": 60} | margin
     legend = {"orientation": "h", "x": 0, "xanchor": "left", "yanchor": "bottom", "font": {"size": 12}}
@@ -391,11 +288,8 @@ def _contrast(row: Mapping[str, Any]) -> str:
     return f"{row['first']} less {row['second']}"
 
 
-def _panel_title(name: str, metric: str) -> str:
-    return escape(f"{ABLATIONS.get(name, name)}" if metric == SAID[0] else "", quote=False)
-
-
-def _score(row: Mapping[str, Any], metric: str) -> tuple[float, float, float]:
+def score_of(row: Mapping[str, Any], metric: str) -> tuple[float, float, float]:
+    """Return a score of a table's row with the ends of its interval."""
     return number(row.get(metric)), number(row.get(f"{metric}_low")), number(row.get(f"{metric}_high"))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from artist_transfer.reporting import (
+    study_choice_figures,
     study_counts,
     study_figures,
     study_opening,
@@ -168,14 +169,14 @@ def _figures(
     if ablation_table is not None and len(ablation_table) and _any_score(ablation_table):
         draw(
             "ablations",
-            study_figures.ablation_plot(ablation_table),
+            study_choice_figures.ablation_plot(ablation_table),
             f"Each choice that the paper left open {spread}: left log loss (less is better), right macro F1 (more is "
             "better). The blue diamond is the default.",
         )
     if groups_table is not None and len(groups_table):
         draw(
             "groups",
-            study_figures.groups_plot(groups_table, unit=unit),
+            study_choice_figures.groups_plot(groups_table, unit=unit),
             "Coherence of the groups and held-out bound of the model by number of groups, for each feature set.",
         )
     return drawn

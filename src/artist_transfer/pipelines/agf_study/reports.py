@@ -98,14 +98,15 @@ def plot_study(
     study_figure_3_plot, study_comparison_plot, study_case_plot, study_ablation_plot, study_groups_plot : go.Figure
         The plots.
     """
+    from artist_transfer.reporting import study_choice_figures as choices
     from artist_transfer.reporting import study_figures as draw
 
     return (
         draw.figure_3_plot(study_mean_table),
         draw.forest_plot(study_comparison_table),
         draw.cases_plot(study_score_table, study_case_table),
-        draw.ablation_plot(study_ablation_table),
-        draw.groups_plot(study_groups_table, unit=BOUND_UNIT),
+        choices.ablation_plot(study_ablation_table),
+        choices.groups_plot(study_groups_table, unit=BOUND_UNIT),
     )
 
 
