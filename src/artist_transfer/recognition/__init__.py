@@ -1,0 +1,1 @@
+"""Systems that recognise artists: UBM and i-vectors of frames, PLDA, scoring, calibration and fusion."""
