@@ -10,15 +10,28 @@ from rich.table import Table
 
 from artist_transfer.artifacts import write_json
 from artist_transfer.processes import cpu_count
-from benchmarks import bench_artist, bench_gpu, bench_mel, bench_retrieval, bench_startup, bench_training
+from benchmarks import (
+    bench_artist,
+    bench_gpu,
+    bench_ivector,
+    bench_mel,
+    bench_plda,
+    bench_recognition,
+    bench_retrieval,
+    bench_startup,
+    bench_training,
+)
 
 OUTPUT = Path("data/08_reporting/bench.json")
+FRONT = (bench_startup, bench_mel, bench_retrieval)
+RECOGNITION = (bench_recognition, bench_ivector, bench_plda)
+NETS = (bench_training, bench_artist, bench_gpu)
 
 
 def main() -> None:
     """Run them one after the other, so that none disturbs another."""
     rows: list[dict[str, Any]] = []
-    for module in (bench_startup, bench_mel, bench_retrieval, bench_training, bench_artist, bench_gpu):
+    for module in (*FRONT, *RECOGNITION, *NETS):
         rows += module.run()
     write_json(OUTPUT, rows)
     table = Table("what", "value", "unit", "reach", title=f"Benchmarks on {cpu_count()} cores")

@@ -15,13 +15,14 @@ nobody's.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
-from artist_transfer.corpora._units import Unit, draw, find_units
+from artist_transfer.corpora._units import Unit, draw
 from artist_transfer.corpora.official_lists import list_hash
+from artist_transfer.corpora.songs import find_songs, songs_by_artist
 from artist_transfer.errors import ArtistTransferError
 
 SET_COLUMNS = ("set", "artist_id", "track_id", "position", "side")
@@ -81,8 +82,8 @@ def artist_sets(
     if isinstance(unseen, bool) or unseen < 0:
         raise ArtistTransferError(f"sets.unseen={unseen!r}; allowed: whole numbers from 0 on.")
     table = track_table.sort_values("track_id", ignore_index=True)
-    units = _units(table)
-    of_artist = _songs_by_artist(units, seed)
+    units = find_songs(table)
+    of_artist = songs_by_artist(units, seed)
     enough = sorted(
         (artist for artist, own in of_artist.items() if len(own) >= songs),
         key=lambda artist: draw(seed, "artists", artist),
@@ -164,7 +165,7 @@ def tag_label_set(
         raise ArtistTransferError(f"sets.top_tags={top_tags!r}; allowed: whole numbers from 1 on.")
     parts = _division(size, songs, division, exact=False)
     table = track_table.sort_values("track_id", ignore_index=True)
-    units = _units(table)
+    units = find_songs(table)
     allowed = [unit for unit in units if not unit.artists & set(without_artists)]
     words = [list(own) for own in table["genres"]]
     uses = Counter(word for unit in allowed for row in unit.rows for word in words[row])
@@ -221,23 +222,6 @@ def _division(size: int, songs: int, division: Sequence[int] | None, *, exact: b
             f" {songs}, such as 6, 1, 1 for 8 songs."
         )
     return train, validation, test
-
-
-def _units(table: pd.DataFrame) -> list[Unit]:
-    """Find the songs: clips of one recording and exact duplicates together."""
-    hashed = (
-        table if "audio_hash" in table else table.assign(audio_hash=pd.Series(None, index=table.index, dtype="str"))
-    )
-    return find_units(hashed, by_artist=False)
-
-
-def _songs_by_artist(units: Sequence[Unit], seed: int) -> dict[str, list[Unit]]:
-    """Return each artist's songs in drawn order."""
-    songs: dict[str, list[Unit]] = defaultdict(list)
-    for unit in sorted(units, key=lambda unit: draw(seed, "songs", unit.name)):
-        if len(unit.artists) == 1:
-            songs[next(iter(unit.artists))].append(unit)
-    return songs
 
 
 def _first_with(unit: Unit, words: Sequence[Sequence[str]], wanted: set[str]) -> int | None:

@@ -1,0 +1,321 @@
+"""From scores to log-likelihood ratios, and from several systems' scores to one.
+
+Both are logistic regressions on validation trials. The cost is cross-entropy at a prior of the target: each target
+trial weighs prior / number of targets, each non-target (1 - prior) / number of non-targets. Scores are standardised
+first, and `PENALTY` / 2 × the square of the slopes is added: with trials that overlap it moves the slopes by a fraction
+of a per cent, and with trials that are separated without an error, where the best slope would be infinite, it keeps
+them finite.
+
+References
+----------
+Brümmer, du Preez, "Application-independent evaluation of speaker detection", Computer Speech & Language 20, 2006.
+Brümmer et al., "Fusion of heterogeneous speaker recognition systems in the STBU submission for the NIST SRE 2006",
+IEEE Transactions on Audio, Speech and Language Processing 15, 2007.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+
+PENALTY = 1e-4
+STEPS = 100
+NEAR = 1e-12  # nats
+SHORTEST = 1e-9
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A line from a system's scores to log-likelihood ratios (nats).
+
+    Attributes
+    ----------
+    scale, offset : float
+        Ratio = scale × score + offset.
+    prior : float in (0, 1)
+        Of a target, in the cost it was fitted with.
+    """
+
+    scale: float
+    offset: float
+    prior: float = 0.5
+
+    def apply(self, scores: np.ndarray) -> np.ndarray:
+        """Turn scores into log-likelihood ratios.
+
+        Parameters
+        ----------
+        scores : np.ndarray
+
+        Returns
+        -------
+        np.ndarray of that shape, float64
+        """
+        return self.scale * np.asarray(scores, dtype=np.float64) + self.offset
+
+    def threshold(self, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+        """Give the score, as the system makes it, from which on a song is accepted.
+
+        Parameters
+        ----------
+        p_target : float in (0, 1)
+        c_miss, c_fa : float > 0
+            Costs of a miss and a false alarm.
+
+        Returns
+        -------
+        float
+            Where the ratio is `bayes_threshold`.
+
+        Raises
+        ------
+        ArtistTransferError
+            If a parameter is impossible, or a larger score does not mean more alike.
+        """
+        ratio = bayes_threshold(p_target, c_miss, c_fa)
+        if self.scale <= 0:
+            raise ArtistTransferError(f"no score can be a threshold: the scale of the calibration is {self.scale:g}")
+        return (ratio - self.offset) / self.scale
+
+    def to_dict(self) -> dict[str, float]:
+        """Return what JSON can hold."""
+        return {"scale": self.scale, "offset": self.offset, "prior": self.prior}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> Calibration:
+        """Read what `to_dict` returned."""
+        return cls(float(values["scale"]), float(values["offset"]), float(values["prior"]))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A weighted sum of several systems' scores that is a log-likelihood ratio (nats).
+
+    Attributes
+    ----------
+    weights : tuple of float
+        One a system.
+    offset : float
+    prior : float in (0, 1)
+    """
+
+    weights: tuple[float, ...]
+    offset: float
+    prior: float = 0.5
+
+    def apply(self, scores: Sequence[np.ndarray]) -> np.ndarray:
+        """Fuse scores.
+
+        Parameters
+        ----------
+        scores : sequence of np.ndarray, of one shape
+            Of the systems, in the order of the weights.
+
+        Returns
+        -------
+        np.ndarray of that shape, float64
+
+        Raises
+        ------
+        ArtistTransferError
+            If there are more or fewer systems than weights, or shapes differ.
+        """
+        parts = same_shape(scores)
+        if len(parts) != len(self.weights):
+            raise ArtistTransferError(f"fusion: fitted on {len(self.weights)} systems, found {len(parts)}")
+        out = np.full(parts[0].shape, self.offset)
+        for weight, part in zip(self.weights, parts):
+            out += weight * part
+        return out
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what JSON can hold."""
+        return {"weights": list(self.weights), "offset": self.offset, "prior": self.prior}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Fusion:
+        """Read what `to_dict` returned."""
+        weights, offset, prior = values["weights"], values["offset"], values["prior"]
+        assert isinstance(weights, Sequence) and isinstance(offset, float) and isinstance(prior, float)
+        return cls(tuple(float(x) for x in weights), offset, prior)
+
+
+def bayes_threshold(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+    """Give the log-likelihood ratio from which on accepting costs less than rejecting.
+
+    Parameters
+    ----------
+    p_target : float in (0, 1)
+    c_miss, c_fa : float > 0
+
+    Returns
+    -------
+    float
+        ln(c_fa (1 - p) / (c_miss p)).
+
+    Raises
+    ------
+    ArtistTransferError
+        If a parameter is impossible.
+    """
+    if not (0 < p_target < 1 and 0 < c_miss < math.inf and 0 < c_fa < math.inf):
+        raise ArtistTransferError(
+            f"threshold: p_target must lie between 0 and 1 (found {p_target}), costs above 0 (found {c_miss}, {c_fa})"
+        )
+    return math.log(c_fa / c_miss) + math.log1p(-p_target) - math.log(p_target)
+
+
+def fit_calibration(scores: np.ndarray, targets: np.ndarray, *, prior: float = 0.5) -> Calibration:
+    """Fit scale and offset on validation trials.
+
+    Parameters
+    ----------
+    scores : np.ndarray, finite
+    targets : np.ndarray of that shape, bool
+    prior : float in (0, 1)
+        Of a target, in the cost.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    ArtistTransferError
+        If a score is not finite, all are equal, there is no target or no non-target trial, or the prior is impossible.
+
+    Warns
+    -----
+    ArtistTransferWarning
+        If targets do not score higher than non-targets, so that the scale is not positive.
+    """
+    weights, offset = _fit([scores], targets, prior)
+    if weights[0] <= 0:
+        warnings.warn(
+            f"calibration: target trials do not score higher than non-target trials (scale {weights[0]:.3g})",
+            ArtistTransferWarning,
+            stacklevel=2,
+        )
+    return Calibration(weights[0], offset, prior)
+
+
+def fit_fusion(scores: Sequence[np.ndarray], targets: np.ndarray, *, prior: float = 0.5) -> Fusion:
+    """Fit a weight for each system on validation trials.
+
+    Parameters
+    ----------
+    scores : sequence of np.ndarray, of one shape, finite
+        Of each system.
+    targets : np.ndarray of that shape, bool
+    prior : float in (0, 1)
+
+    Returns
+    -------
+    Fusion
+
+    Raises
+    ------
+    ArtistTransferError
+        As `fit_calibration`; or if shapes differ.
+    """
+    weights, offset = _fit(scores, targets, prior)
+    return Fusion(tuple(weights), offset, prior)
+
+
+def same_shape(scores: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Check that scores of several systems are of the same trials, as far as their shape can tell.
+
+    Parameters
+    ----------
+    scores : sequence of np.ndarray
+
+    Returns
+    -------
+    list of np.ndarray, float64
+
+    Raises
+    ------
+    ArtistTransferError
+        If there is none, or shapes differ.
+    """
+    parts = [np.asarray(x, dtype=np.float64) for x in scores]
+    if not parts or any(x.shape != parts[0].shape for x in parts):
+        found = ", ".join(str(x.shape) for x in parts) or "none"
+        raise ArtistTransferError(
+            f"fusion: scores of one shape are needed, those of one or more systems; found {found}"
+        )
+    return parts
+
+
+def _fit(scores: Sequence[np.ndarray], targets: np.ndarray, prior: float) -> tuple[list[float], float]:
+    parts = same_shape(scores)
+    targets = np.asarray(targets)
+    _check(parts, targets, prior)
+    target = targets.ravel()
+    means, deviations = np.array([x.mean() for x in parts]), np.array([x.std() for x in parts])
+    flat = [k for k, x in enumerate(deviations) if x <= 1e-12 * (abs(means[k]) + 1e-300)]
+    if flat:
+        raise ArtistTransferError(f"calibration: all {target.size} scores of system {flat[0] + 1} are equal")
+    design = np.ones((target.size, len(parts) + 1))
+    for k, part in enumerate(parts):
+        design[:, k] = (part.ravel() - means[k]) / deviations[k]
+    weight = np.where(target, prior / target.sum(), (1 - prior) / (~target).sum())
+    found = _newton(design, target, weight, math.log(prior / (1 - prior)))
+    slopes = found[:-1] / deviations
+    return [float(x) for x in slopes], float(found[-1] - slopes @ means)
+
+
+def _newton(design: np.ndarray, target: np.ndarray, weight: np.ndarray, log_odds: float) -> np.ndarray:
+    """Minimise the convex cost by Newton's steps, halved until they help."""
+    sign = np.where(target, 1.0, -1.0)
+    penalty = np.full(design.shape[1], PENALTY)
+    penalty[-1] = 0
+
+    def cost(at: np.ndarray) -> float:
+        loss = weight @ np.logaddexp(0, -sign * (design @ at + log_odds))
+        return float(loss + penalty @ at**2 / 2)
+
+    at = np.zeros(design.shape[1])
+    now = cost(at)
+    for _ in range(STEPS):
+        probability = expit(design @ at + log_odds)
+        gradient = design.T @ (weight * (probability - target)) + penalty * at
+        curvature = design.T @ ((weight * probability * (1 - probability))[:, None] * design) + np.diag(penalty)
+        step = np.linalg.solve(curvature, gradient)
+        if gradient @ step < NEAR:  # twice what is left to gain: one step more, and the rest is rounding
+            return np.asarray(at - step)
+        length = 1.0
+        while (then := cost(at - length * step)) >= now and length > SHORTEST:
+            length /= 2
+        if length <= SHORTEST:
+            break
+        at, now = at - length * step, then
+    raise ArtistTransferError(f"calibration: no minimum found in {STEPS} steps; the gradient is {gradient}")
+
+
+def _check(parts: Sequence[np.ndarray], targets: np.ndarray, prior: float) -> None:
+    if not 0 < prior < 1:
+        raise ArtistTransferError(f"calibration: the prior must lie between 0 and 1, found {prior}")
+    if targets.dtype != np.bool_ or targets.shape != parts[0].shape:
+        raise ArtistTransferError(
+            f"calibration: one true or false a trial is needed; found {targets.dtype} of shape {targets.shape} with "
+            f"scores of shape {parts[0].shape}"
+        )
+    for k, part in enumerate(parts):
+        bad = np.flatnonzero(~np.isfinite(part.ravel()))
+        if len(bad):
+            raise ArtistTransferError(
+                f"calibration: {len(bad)} scores of system {k + 1} are not finite, the first is number {bad[0]}"
+            )
+    n_targets = int(targets.sum())
+    if not 0 < n_targets < targets.size:
+        raise ArtistTransferError(
+            f"calibration: target and non-target trials are needed, found {n_targets} targets of {targets.size} trials"
+        )
