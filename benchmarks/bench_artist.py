@@ -24,7 +24,8 @@ from artist_transfer.training.artist_batches import PlainSampler, SiameseSampler
 from artist_transfer.training.artist_loop import _Run
 from artist_transfer.training.artist_parameters import ArtistTrainParams
 from artist_transfer.training.artist_songs import Songs
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
+from benchmarks.shards import in_shards
 
 FRAMES, BANDS, SONGS = 1291, 128, 20  # of a 30 s clip; of an artist
 ARTISTS = {"cpu": 40, "cuda": 2000}
@@ -50,7 +51,8 @@ def make_corpus(device: torch.device, place: str, spill: str) -> tuple[FrameStor
             seed = int(track_id.replace("-", ""))
             return np.random.default_rng(seed).gamma(0.6, 0.35, (FRAMES, BANDS)).astype(np.float16)
 
-    store = FrameStore.build(Noise(), ids, device=device, n_frames=lengths.tolist(), place=place, spill=spill)
+    places = in_shards(Noise(), ids, spill)
+    store = FrameStore.build(Noise(), ids, device=device, n_frames=lengths.tolist(), place=place, places=places)
     return store, songs
 
 

@@ -23,10 +23,12 @@ import numpy as np
 import torch
 
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
-from artist_transfer.training.crops import CropSampler, FrameStore
+from artist_transfer.training.crops import CropSampler
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import TrainParams, train
 from artist_transfer.training.losses import make_optimisers, update
 from artist_transfer.training.targets import TaskTarget, TaskTargets
+from benchmarks.shards import in_shards
 
 OUTPUTS = {"g": 16, "s": 40, "e": 40, "d": 40, "m": 40}
 FRAMES, BANDS = 1291, 128  # of a 30 s clip
@@ -118,7 +120,8 @@ def make_store(scale: Scale, device: torch.device, place: str, spill: str) -> Fr
         def frames(self, track_id: str, /) -> np.ndarray:
             return np.random.default_rng(int(track_id)).normal(-40, 15, (FRAMES, BANDS)).astype(np.float16)
 
-    return FrameStore.build(Noise(), ids, device=device, n_frames=[FRAMES] * scale.tracks, place=place, spill=spill)
+    places = in_shards(Noise(), ids, spill)
+    return FrameStore.build(Noise(), ids, device=device, n_frames=[FRAMES] * scale.tracks, place=place, places=places)
 
 
 def make_targets(scale: Scale) -> TaskTargets:

@@ -15,10 +15,11 @@ import torch
 from artist_transfer.errors import DeviceLost
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 from artist_transfer.training.checkpoints import Interrupted
-from artist_transfer.training.crops import CropSampler, FrameStore
+from artist_transfer.training.crops import CropSampler
 from artist_transfer.training.devices import OwnGenerator
 from artist_transfer.training.engine import FastEngine
 from artist_transfer.training.failures import FAILURES
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.graphs import capture, set_capturable
 from artist_transfer.training.loop import TrainParams, train
 from artist_transfer.training.losses import Precision, make_optimisers, soft_cross_entropy, update

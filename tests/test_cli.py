@@ -103,6 +103,9 @@ def test_a_report_on_a_fresh_clone_is_refused_in_words(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+MEL = {"probe": {"min_duration_s": 3}}
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -111,6 +114,13 @@ def test_a_report_on_a_fresh_clone_is_refused_in_words(tmp_path: Path) -> None:
         ("query=a, b,search.k=3", {"query": "a, b", "search": {"k": 3}}),
         ("query=1e5,seed=2", {"query": "1e5", "seed": 2}),
         ("encoder=basic,query=/music/a=b.mp3", {"encoder": "basic", "query": "/music/a=b.mp3"}),
+        ("query=/music/one, two=three.mp3", {"query": "/music/one, two=three.mp3"}),
+        ("query=one, two=three.mp3 , seed=2", {"query": "one, two=three.mp3", "seed": 2}),
+        ("query=x, search_k=3,search.k=3", {"query": "x, search_k=3", "search": {"k": 3}}),
+        ('query="a, seed=3.mp3",seed=2', {"query": "a, seed=3.mp3", "seed": 2}),
+        ('seed=2,query="000002"', {"query": "000002", "seed": 2}),
+        ('query="Heroes" (live), 1977', {"query": '"Heroes" (live), 1977'}),
+        ("query=a, folds=2,mel.probe.min_duration_s=3", {"query": "a", "folds": 2, "mel": MEL}),
         ("seed=1", {"seed": 1}),
         ("", {}),
     ],

@@ -27,8 +27,6 @@ FIRST = f"run `kedro run --pipeline={DEFAULT}` first"
 # The catalogue puts the dataset's name before what `artist_transfer.datasets` says of a file that is not there.
 _MISSING = re.compile(r"(?P<name>\S+): (?P<path>.+) is not there: the node")
 
-_QUERY = re.compile(r"(?:^|,)\s*query=(?P<query>.*?)(?=,\s*[a-z_][a-z_0-9.]*=|$)")
-
 
 @click.group(name="artist_transfer")
 def cli() -> None:
@@ -71,6 +69,20 @@ def _check_pipelines(asked: list[str]) -> None:
             )
 
 
+@functools.cache
+def _query_pattern() -> re.Pattern[str]:
+    """Find ``query=`` and its text, which ends where another of the parameters that there are begins.
+
+    A song may be called ``one, two=three.mp3``: an equals sign after a comma alone ends nothing. In quotation marks
+    even ``"one, seed=3.mp3"`` is one text.
+    """
+    from artist_transfer.parameters import RunParameters
+
+    names = "|".join(sorted(RunParameters.model_fields, key=len, reverse=True))
+    end = rf"\s*(?=,\s*(?:{names})(?:\.[a-z_0-9.]+)?=|$)"
+    return re.compile(rf'(?:^|,)\s*query=\s*(?:"(?P<quoted>.*?)"{end}|(?P<plain>.*?){end})', re.DOTALL)
+
+
 def _with_literal_query(option: click.Parameter) -> click.Parameter:
     """Take ``query=`` as it is written: Kedro would read 000002 as 2 and part a name at its comma."""
     if option.name != "params" or option.callback is None:
@@ -79,11 +91,12 @@ def _with_literal_query(option: click.Parameter) -> click.Parameter:
     literal = copy.copy(option)
 
     def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-        found = _QUERY.search(value) if isinstance(value, str) else None
+        found = _query_pattern().search(value) if isinstance(value, str) and "query=" in value else None
         if found is None:
             return split(context, parameter, value)
-        rest = (value[: found.start()] + value[found.end() :]).strip(",")
-        return {**split(context, parameter, rest), "query": found["query"].strip()}
+        rest = (value[: found.start()] + value[found.end() :]).strip(", ")
+        query = found["plain"] if found["quoted"] is None else found["quoted"]
+        return {**split(context, parameter, rest), "query": query.strip()}
 
     literal.callback = callback
     return literal

@@ -93,6 +93,20 @@ class CsvDataset(_RowsDataset):
             data.to_csv(temporary, index=False)
 
 
+class ArtistListDataset(_FileDataset["pd.DataFrame"]):
+    """Artists and songs in the form of the ISMIR paper's ``msd-artist-list.pkl``."""
+
+    def load(self) -> pd.DataFrame:  # noqa: D102
+        from artist_transfer.corpora.artist_list import read_artist_list
+
+        return read_artist_list(self._require())
+
+    def save(self, data: pd.DataFrame) -> None:  # noqa: D102
+        from artist_transfer.corpora.artist_list import write_artist_list
+
+        write_artist_list(self._filepath, data)
+
+
 class JsonDataset(_FileDataset[Any]):
     """Numbers and facts as JSON."""
 

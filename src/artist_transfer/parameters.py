@@ -32,6 +32,8 @@ from artist_transfer.pipelines.feature_learning.params import (
 from artist_transfer.pipelines.group_factors.params import FactorsBlock, FitOn
 from artist_transfer.pipelines.ingestion.params import CorpusKind, IngestionBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.recognise.params import RecogniseBlock
+from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.retrieve.params import SearchBlock
 from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
@@ -79,6 +81,8 @@ class RunParameters(Block):
     target: str | None = None
     query: str | None = None
     search: SearchBlock = SearchBlock()
+    recognition: RecognitionBlock = RecognitionBlock()
+    recognise: RecogniseBlock = RecogniseBlock()
 
     @field_validator("tasks")
     @classmethod

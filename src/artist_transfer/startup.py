@@ -41,6 +41,11 @@ class StartUpHooks:
             raise ArtistTransferError(
                 "there is no index yet (data/04_feature/search_manifest.json): run `kedro run --pipeline=embed` first"
             )
+        if "recogniser_manifest" in pipeline.inputs() and not catalog.exists("recogniser_manifest"):
+            raise ArtistTransferError(
+                "no artist is enrolled yet (data/04_feature/recogniser_manifest.json): run `kedro run "
+                "--pipeline=artist_recognition` first"
+            )
         asked = {name.removeprefix("params:") for name in pipeline.inputs() if name.startswith("params:")}
         values = {key: catalog.load(f"params:{key}") for key in asked & set(_CHECKS)}
         _corpus(catalog, asked)

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tests.corpora.conftest import GENRES, NAMES, SECTIONS, write_rows
@@ -25,7 +26,7 @@ from artist_transfer.corpora.synthetic import SyntheticParams, generate
 from artist_transfer.corpora.synthetic_msd import MsdParams, write_msd
 from artist_transfer.corpora.table import read_table
 
-Read = Callable[[], tuple[pd.DataFrame, dict[str, int], "dict[str, object] | None"]]
+Found = tuple[pd.DataFrame, dict[str, int], "dict[str, object] | None"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Sample:
     """A corpus on disk and what a reader must find in it."""
 
     root: Path
-    read: Read
+    reader: Callable[[], tuple[Any, ...]]
     ids: tuple[str, ...]
     """All track ids, sorted."""
     lists: tuple[Path, ...] = ()
@@ -44,6 +45,17 @@ class Sample:
     """Whether tracks without a file stay in the table, for the probe to quarantine."""
     header: int = 0
     """Header rows of each list."""
+
+    def read(self) -> Found:
+        """Read the track table, the counts and the facts of the lists."""
+        table, notes, facts, *_ = self.reader()
+        return table, notes, facts
+
+    def exclusions(self) -> dict[str, str]:
+        """Read the reason of each listed track that is left out."""
+        left_out = self.reader()[3]
+        assert left_out["track_id"].is_unique
+        return dict(zip(left_out["track_id"], left_out["reason"]))
 
 
 def touch(root: Path, paths: Sequence[str]) -> None:

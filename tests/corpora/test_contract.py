@@ -97,7 +97,22 @@ def test_one_track_that_is_not_there_is_counted_and_named(listed: Sample) -> Non
     assert gone["track_id"] in named or stem in named
     assert table["track_id"].tolist() == [track for track in listed.ids if track != gone["track_id"]]
     assert notes["listed but not there"] == 1 and notes["listed"] == notes["tracks"] + 1
+    with pytest.warns(ArtistTransferWarning):
+        ((track, reason),) = listed.exclusions().items()
+    assert (
+        track == gone["track_id"] and reason.startswith("listed but not there: ") and stem.partition(".")[0] in reason
+    )
     assert again == facts  # the list is the same, whatever is there of it
+
+
+def test_every_track_that_is_not_there_is_named(listed: Sample) -> None:
+    before, _, _ = listed.read()
+    for path in before["path"].iloc[1:]:
+        (listed.root / path).unlink()
+    if listed.keeps_absent:
+        return
+    with pytest.warns(ArtistTransferWarning):
+        assert sorted(listed.exclusions()) == before["track_id"].iloc[1:].tolist()
 
 
 def test_no_track_there_is_an_error(listed: Sample) -> None:

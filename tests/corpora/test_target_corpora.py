@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,15 @@ from tests.corpora.samples import (
     GTZAN_LISTS,
     JAMENDO_HEADER,
     MTAT_CLIPS,
+    Sample,
+    fma_small,
+    folder,
     gtzan,
     jamendo,
     labelled,
     magnatagatune_cleaned,
     magnatagatune_raw,
+    table,
     touch,
     write_lines,
     write_mtat,
@@ -26,6 +31,8 @@ from artist_transfer.corpora.jamendo import read_jamendo
 from artist_transfer.corpora.labelled import read_labelled
 from artist_transfer.corpora.magnatagatune import read_magnatagatune
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+from artist_transfer.pipelines.ingestion.nodes import read_kind
+from artist_transfer.pipelines.ingestion.params import IngestionBlock
 
 
 def test_gtzan_takes_each_copy_of_the_audio(tmp_path: Path) -> None:
@@ -49,7 +56,7 @@ def test_gtzan_in_each_folder(tmp_path: Path, folder: str) -> None:
     touch(tmp_path / folder, lines)
     for name, own in GTZAN_LISTS.items():
         write_lines(tmp_path / name, own)
-    table, _, _ = read_gtzan(tmp_path, audio_folder="mine" if folder == "mine" else None)
+    table, _, _, _ = read_gtzan(tmp_path, audio_folder="mine" if folder == "mine" else None)
     assert table["path"].tolist() == sorted(f"{folder}/{line}".lstrip("/") for line in lines)
 
 
@@ -122,7 +129,7 @@ def test_magnatagatune_cleaned_and_raw_have_different_hashes(tmp_path: Path) -> 
 
 def test_magnatagatune_names_that_another_continues_are_noted(tmp_path: Path) -> None:
     write_mtat(tmp_path, [*MTAT_CLIPS, ("99", "0/odd name without parts.mp3", "0100")])
-    table, notes, _ = read_magnatagatune(tmp_path, variant="raw")
+    table, notes, _, _ = read_magnatagatune(tmp_path, variant="raw")
     assert notes["artists that may be cut off"] == 1  # bob, of bob_and_ann
     assert notes["names of another form"] == 1 and notes["without artist"] == 1
     odd = table.set_index("track_id").loc["99"]
@@ -137,6 +144,31 @@ def test_magnatagatune_clips_that_are_not_annotated(tmp_path: Path) -> None:
     ):
         table, notes, _ = sample.read()
     assert (len(table), notes["listed"], notes["listed but not annotated"]) == (4, 5, 1)
+    with pytest.warns(ArtistTransferWarning):
+        (left_out,) = sample.exclusions().items()
+    assert left_out == ("6/nobody-x-01-y-0-29", "listed but not annotated: 6/nobody-x-01-y-0-29")
+
+
+@pytest.mark.parametrize(("corpus", "sample"), [("folder", folder), ("table", table), ("fma", fma_small)])
+def test_corpora_without_such_lists_are_read_too(corpus: str, sample: Callable[[Path], Sample], tmp_path: Path) -> None:
+    found = sample(tmp_path)
+    reading = read_kind(corpus, found.root, IngestionBlock())
+    assert reading.table["track_id"].tolist() == list(found.ids)
+    assert reading.left_out == []
+
+
+def test_the_reading_of_a_corpus_names_all_that_is_left_out(tmp_path: Path) -> None:
+    sample = gtzan(tmp_path)
+    there, *gone = sample.read()[0]["path"]
+    for path in gone:
+        (sample.root / path).unlink()
+    ingestion = IngestionBlock.model_validate({"gtzan": {"lists": str(sample.lists[0].parent)}})
+    with pytest.warns(ArtistTransferWarning):
+        reading = read_kind("gtzan", sample.root, ingestion)
+    assert reading.table["path"].tolist() == [there]
+    named = {row["track_id"]: row["reason"] for row in reading.left_out}
+    assert sorted(named) == [track for track in sample.ids if track != reading.table["track_id"].iloc[0]]
+    assert all(reason.startswith("listed but not there: ") for reason in named.values())
 
 
 @pytest.mark.parametrize(
@@ -268,7 +300,7 @@ def test_labelled_one_label_or_several(tmp_path: Path, options: dict[str, str], 
         tmp_path / "tracks.csv", [["track_id", "path", "label"], ["1", "1.ogg", "R&B;Soul"], ["2", "2.ogg", "x"]]
     )
     touch(tmp_path, ["1.ogg", "2.ogg"])
-    table, _, facts = read_labelled(tmp_path, **options)
+    table, _, facts, _ = read_labelled(tmp_path, **options)
     assert table["genre_top"].fillna("-")[0] == top and table["genres"][0] == genres
     assert facts is None  # no split of its own
 
@@ -276,7 +308,7 @@ def test_labelled_one_label_or_several(tmp_path: Path, options: dict[str, str], 
 def test_labelled_without_ids_uses_the_paths(tmp_path: Path) -> None:
     write_rows(tmp_path / "tracks.csv", [["path", "label"], ["a/1.ogg", "x"]])
     touch(tmp_path, ["a/1.ogg"])
-    table, _, _ = read_labelled(tmp_path / "tracks.csv", columns={"track_id": "path"})
+    table, _, _, _ = read_labelled(tmp_path / "tracks.csv", columns={"track_id": "path"})
     assert table["track_id"].tolist() == ["a/1.ogg"]
 
 
@@ -304,7 +336,7 @@ def test_the_published_gtzan_lists(shared_corpora: Path, tmp_path: Path) -> None
     folder = shared_corpora / "metadata" / "gtzan"
     names = ("train_filtered.txt", "valid_filtered.txt", "test_filtered.txt")
     touch(tmp_path, [line for name in names for line in (folder / name).read_text().split()])
-    table, notes, facts = read_gtzan(tmp_path, lists=folder)
+    table, notes, facts, _ = read_gtzan(tmp_path, lists=folder)
     assert facts["as_published"] is True
     assert table["official_split"].value_counts().to_dict() == {"training": 443, "validation": 197, "test": 290}
     assert notes["listed but not there"] == notes["on no list"] == 0
@@ -321,7 +353,7 @@ def test_the_published_cleaned_magnatagatune_lists(shared_corpora: Path, tmp_pat
     write_lines(tmp_path / "annotations_final.csv", ["\t".join(["clip_id", *tags, "mp3_path"]), *rows])
     touch(tmp_path, [path for path in paths if path.startswith("c/")])
     with pytest.warns(ArtistTransferWarning, match=r"19,576 of 21,105 listed tracks are not in"):
-        table, notes, facts = read_magnatagatune(tmp_path, lists=folder)
+        table, notes, facts, _ = read_magnatagatune(tmp_path, lists=folder)
     assert facts["as_published"] is True
     assert [one["entries"] for one in facts["lists"]] == [15244, 1529, 4332]
     assert (len(table), notes["listed"], notes["listed but not there"]) == (1529, 21105, 19576)
@@ -337,7 +369,7 @@ def test_the_published_jamendo_genre_split(shared_corpora: Path, tmp_path: Path)
     assert sum(map(len, artists.values())) == len(set.union(*artists.values()))  # disjoint
     touch(tmp_path, [f"{row.stem}.low.mp3" for row in rows if row.stem.startswith("14/")])
     with pytest.warns(ArtistTransferWarning, match="of 55,094 listed tracks are not in"):
-        table, notes, facts = read_jamendo(tmp_path, lists=folder)
+        table, notes, facts, _ = read_jamendo(tmp_path, lists=folder)
     assert [one["entries"] for one in facts["lists"]] == [32572, 11043, 11479]
     assert notes["listed"] == 55094 == len(table) + notes["listed but not there"]
     assert notes["of low quality"] == len(table) == sum(row.stem.startswith("14/") for row in rows)

@@ -125,3 +125,26 @@ def test_errors() -> None:
         score_tags({"a": replace(scores, truth=np.ones((N, 4), dtype=bool))}, TRACKS, n_resamples=10)
     with pytest.raises(ArtistTransferError, match="not in the track table"):
         score_tags({"a": scores}, TRACKS.iloc[3:], n_resamples=10)
+
+
+def test_tags_of_several_folds_are_ranked_within_each_and_averaged() -> None:
+    whole = scored(3)
+    halves = [slice(0, 40), slice(40, N)]
+    folds = [
+        TagScores(IDS[rows], whole.tags[:kept], whole.truth[rows, :kept], whole.scores[:, rows, :kept] + shift, {}, {})
+        for rows, kept, shift in ((halves[0], 3, 0.0), (halves[1], 2, 100.0))
+    ]
+    found = score_tags({"net": folds}, TRACKS, n_resamples=30, seed=2)["auc"]
+    by_fold = [tag_metrics(fold)["auc"].to_numpy() for fold in folds]
+    means = [(by_fold[0][0] + by_fold[1][0]) / 2, (by_fold[0][1] + by_fold[1][1]) / 2, by_fold[0][2]]
+    np.testing.assert_allclose(found.values[0], [np.mean(means), *means])
+    assert found.n_items == (N, *whole.truth[:, :2].sum(axis=0), whole.truth[halves[0], 2].sum())
+    weights = np.concatenate(list(resamples(20, 30, 2)))
+    rows = [np.repeat(np.arange(40), weights[0][np.arange(h.start, h.stop) // 4].astype(int)) for h in halves]
+    drawn = [roc_auc_score(f.truth[r, 0], f.scores[0][r, 0]) for f, r in zip(folds, rows, strict=True)]
+    assert found.draws[0, 0, 1] == pytest.approx(np.mean(drawn), abs=1e-12)
+
+
+def test_folds_that_share_a_track_are_refused() -> None:
+    with pytest.raises(ArtistTransferError, match="80 tracks are tested in two folds"):
+        score_tags({"net": [scored(), scored()]}, TRACKS, n_resamples=10)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from tests.pipelines.conftest import Project
 
+from artist_transfer.pipelines.artist_evaluation.plots import PLOTS
 from artist_transfer.search.index import open_index
 
 pytestmark = pytest.mark.slow
@@ -25,6 +26,7 @@ SMALL = {
     "artist_evaluation__trials": 2,
     "artist_evaluation__max_epochs": 20,
     "artist_evaluation__resamples": 100,
+    "artist_evaluation__hidden": "8",
 }
 
 
@@ -54,9 +56,13 @@ def test_every_kind_and_size_is_trained_and_scored_on_the_same_tracks(studied: P
     assert sorted(net["system"] for net in nets_of(studied)) == systems
     scores = studied.table("artist_score_table")
     whole = scores[scores["of"] == "overall"]
-    for metric in ("map", "knn_accuracy", "softmax_accuracy", "artist_map"):
+    classifiers = [f"{how}_accuracy" for how in ("knn", "softmax", "logistic", "neural")]
+    floors = dict.fromkeys(classifiers, "prior") | {"map": "chance", "artist_map": "chance"}
+    floors["artist_top1"] = "chance"
+    assert set(whole["metric"]) == set(floors)  # three artists are tested: an artist is always among the first five
+    for metric, floor in floors.items():
         rows = whole[whole["metric"] == metric]
-        assert sorted(rows["system"]) == [*systems[:2], "mfcc", *systems[2:]]
+        assert sorted(rows["system"]) == sorted([*systems, "mfcc", floor])
         assert rows["n_items"].nunique() == 1
         assert ((rows["low"] <= rows["value"]) & (rows["value"] <= rows["high"])).all()
     assert set(whole["unit"]) == {"artist"}
@@ -86,7 +92,9 @@ def test_mlflow_has_a_child_for_every_net(studied: Project) -> None:
     client = MlflowClient(f"sqlite:///{studied.path / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("artist-transfer")
     children = client.search_runs([experiment.experiment_id], "tags.`mlflow.parentRunId` != ''")
-    assert {run.info.run_name for run in children} == {*(net["system"] for net in nets_of(studied)), "mfcc"}
+    assert {run.info.run_name for run in children} == {
+        *(net["system"] for net in nets_of(studied)), "mfcc", "chance", "prior",
+    }  # fmt: skip
     basic = next(run for run in children if run.info.run_name == "basic-3")
     assert basic.data.params["artists"] == "3"
     assert 0 <= basic.data.metrics["self.map"] <= 1
@@ -96,6 +104,33 @@ def test_the_page_loads_nothing_from_elsewhere(studied: Project) -> None:
     page = (studied.path / "data/08_reporting/artist_nets.html").read_text()
     assert not re.findall(r"<(?:script|img|iframe|link)[^>]*(?:src|href)\s*=\s*[\"']?(?!data:)[^>]*>", page)
     assert "siamese" in page.lower()
+    assert "corrected by Holm&#39;s method" in page
+
+
+def test_every_figure_of_the_paper_is_an_output(studied: Project) -> None:
+    drawn = {path.stem for path in (studied.path / "data/08_reporting").glob("*_plot.json")}
+    assert drawn == set(PLOTS)
+    for name in ("map_number_plot", "knn_number_plot", "softmax_number_plot"):
+        figure = json.loads((studied.path / f"data/08_reporting/{name}.json").read_text())
+        lines = {trace["name"]: trace["x"] for trace in figure["data"]}
+        assert {len(lines[net]) for net in ("Basic", "Siamese", "tag-label")} == {2}
+        assert {"chance"} & set(lines) if name.startswith("map") else "prior" in lines
+    labels = json.loads((studied.path / "data/08_reporting/genre_accuracy_plot.json").read_text())
+    assert len(labels["layout"]["yaxis"]["ticktext"]) > 1
+
+
+def test_the_sets_are_written_as_an_artist_list_that_gives_them_again(studied: Project, tmp_path: Path) -> None:
+    again = Project(tmp_path / "again")
+    shutil.copytree(studied.path, again.path, symlinks=True)
+    listed = shutil.copy(again.path / "data/05_model_input/msd-artist-list.pkl", again.path / "list.pkl")
+    before = again.table("artist_set_table")
+    again.run("--pipeline=artist_siamese", sets__sizes="2+3", sets__artist_list=listed, seed=3, **SMALL)
+    after, kind = again.table("artist_set_table"), before["kind"] == "artist"
+    keys = ["set", "artist_id", "position"]
+    pd.testing.assert_frame_equal(
+        after.sort_values(keys, ignore_index=True), before[kind].sort_values(keys, ignore_index=True)
+    )
+    assert "sets of artists from list.pkl" in (again.path / "data/08_reporting/artist_nets.html").read_text()
 
 
 def test_the_same_command_trains_nothing_twice(studied: Project, tmp_path: Path) -> None:
@@ -114,9 +149,14 @@ def test_a_corpus_is_embedded_and_found_again_as_a_target(embedded: Project) -> 
     assert index.tracks["track_id"].tolist() == vectors["track_id"].tolist()
     own = np.stack(vectors["embedding"].to_numpy())
     np.testing.assert_allclose(index.vectors, own / np.linalg.norm(own, axis=1, keepdims=True), atol=1e-6)
-    embedded.run("--pipeline=artist_basic", artist_evaluation__targets="self+synthetic", **SMALL)
+    targets = {"artist_evaluation__targets": "self+synthetic", "artist_evaluation__discriminant": 1}
+    embedded.run("--pipeline=artist_basic", **targets, **SMALL)
     scores = embedded.table("artist_score_table")
     assert set(scores["target"]) == {"self", "synthetic"}
+    (net,) = {net["system"] for net in nets_of(embedded)}
+    for _, rows in scores[scores["metric"] == "map"].groupby("target"):
+        assert set(rows["system"]) == {net, f"{net} + discriminant", "mfcc", "chance"}
+        assert set(rows["net"]) == {"basic", "basic + discriminant", "mfcc", "chance"}
 
 
 def test_a_song_finds_itself_and_an_artist_its_songs(embedded: Project, new_project: Callable[[], Project]) -> None:
@@ -148,6 +188,8 @@ def test_a_song_finds_itself_and_an_artist_its_songs(embedded: Project, new_proj
         ),
         (["--pipeline=artist_basic"], {"sets__division": "2+2+2"}, ["sets", "must add up to songs"]),
         (["--pipeline=artist_basic"], {"sets__sizes": "500"}, ["sets.sizes"]),
+        (["--pipeline=artist_basic"], {"sets__artist_list": "no.pkl"}, ["sets.artist_list=no.pkl", "no such file"]),
+        (["--pipeline=artist_basic"], {"artist_evaluation__hidden": "a+b"}, ["artist_evaluation.hidden", "512+512"]),
         (["--pipeline=artist_basic"], {"artist_evaluation__targets": "gtzan"}, ["gtzan", "--pipeline=embed"]),
         (["--pipeline=artist_study"], {"artist_study__kinds": "basic+deep"}, ["artist_study.kinds", "siamese"]),
         (["--pipeline=embed", "--env=gtzan"], {"corpus_root": "."}, ["train_filtered.txt", "443"]),
@@ -189,6 +231,13 @@ def test_an_unknown_query_is_answered_with_what_is_close(embedded: Project) -> N
 def test_the_embedded_corpus_as_a_million_song_dataset(project: Project) -> None:
     project.run("--pipeline=artist_siamese", corpus="synthetic_msd", ingestion__synthetic__tracks_per_artist=6, **SMALL)
     facts = json.loads((project.path / "data/02_intermediate/corpus_facts.json").read_text())
-    assert facts["left_out"], "the planted mismatches are left out by name"
+    out = project.table("exclusion_table")
+    assert facts["left_out"] == len(out) > 0, "the planted mismatches are left out by name"
+    assert not set(out["track_id"]) & set(project.table("track_table")["track_id"])
+    page = (project.path / "data/08_reporting/artist_nets.html").read_text()
+    assert all(track in page for track in out["track_id"])
+    names = project.table("list_name_table")
+    assert names["list_name"].str.fullmatch("[0-9]{7}").all()  # 7digital ids
+    assert names["track_id"].tolist() == project.table("track_table")["track_id"].tolist()
     assert project.table("track_table")["track_id"].str.startswith("TR").all()
     assert len(project.table("artist_score_table"))

@@ -48,6 +48,17 @@ def test_what_the_papers_print_are_open_marks() -> None:
         by_artists_plot(builder.score_table(), "accuracy")
 
 
+def test_a_discriminant_is_a_line_over_the_number_of_artists_beside_its_net() -> None:
+    scores = builder.score_table()
+    own = scores[(scores["net"] == "siamese") & (scores["metric"] == "map") & (scores["target"] == "composers")]
+    more = own.assign(net="siamese + discriminant", system=own["system"] + " + discriminant", value=own["value"] + 0.1)
+    traces = {trace.name: trace for trace in by_artists_plot(pd.concat([own, more]), "map").data}
+    with_it, without = traces["Siamese + discriminant"], traces["Siamese"]
+    np.testing.assert_allclose(np.array(with_it.y) - np.array(without.y), 0.1)
+    assert len(with_it.x) == 4
+    assert (with_it.line.dash, without.line.dash) == ("dot", "solid")
+
+
 def test_systems_without_a_number_of_artists_are_drawn_too() -> None:
     scores = builder.score_table()
     figure = by_artists_plot(scores[scores["net"].isin(["released", "mfcc"])], "map")

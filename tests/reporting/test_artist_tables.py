@@ -128,6 +128,30 @@ def test_table_4_has_ours_at_the_most_artists_and_both_papers() -> None:
     assert isnan(by_model.loc["1-D CNN [21]", "gtzan"])
 
 
+def test_discriminants_floors_and_further_probes_have_places_of_their_own() -> None:
+    rows = [
+        small(net=f"{net}{more}", system=f"{net}-{n}{more}", n_artists_trained=n, metric=metric, value=value + k / 10)
+        for metric in ("map", "softmax_accuracy", "logistic_accuracy", "neural_accuracy")
+        for n, value in ((100, 0.2), (500, 0.3))
+        for net in ("basic", "siamese")
+        for k, more in enumerate(("", " + discriminant"))
+    ]
+    rows += [small(net="chance", system="chance", n_artists_trained=None, value=0.1)]
+    scores = pd.DataFrame(rows)
+    ours = table_of_nets(scores, "map").iloc[0]
+    assert (ours["n_artists_trained"], ours["basic"], ours["basic + discriminant"]) == (500, 0.3, 0.4)
+    assert ours["chance"] == 0.1
+    view = view_of_nets(scores, "map")
+    assert view is not None
+    assert view.columns[3:] == (
+        "Basic", "Siamese", "tag-label", "Basic + discriminant", "Siamese + discriminant", "chance",
+    )  # fmt: skip
+    models = table_4(scores).query("source == @OURS").set_index("model")["gtzan"]
+    assert models["Basic + discriminant, 500 artists, logistic regression"] == 0.4
+    assert models["Siamese, 500 artists, dense layers"] == 0.3
+    assert len(models) == 4 * 3
+
+
 def test_as_text() -> None:
     scores = builder.score_table()
     table = view_of_nets(scores, "map")

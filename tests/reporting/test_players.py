@@ -36,7 +36,7 @@ def strongest_hz(samples: np.ndarray, rate: int) -> float:
 def test_links_are_relative_and_lead_to_the_file(corpus: Path, tmp_path: Path) -> None:
     page_folder = tmp_path / "data" / "reporting"
     page_folder.mkdir(parents=True)
-    players = Players(corpus, page_folder)
+    players = Players(corpus, page_folder, audio="link")
     player = players.of_track("#1 50%?/a:b, ö.wav")
     assert str(tmp_path) not in player.source
     assert not set(player.source) & set("#?: ")
@@ -81,9 +81,12 @@ def test_the_page_stays_under_its_limit(corpus: Path, tmp_path: Path) -> None:
     )
     tight = Players(corpus, tmp_path, audio="inline", snippet_s=2, inline_mb=1.5 * len(source) / 1e6)
     assert tight.of_track("#1 50%?/c.wav").source == source
-    assert "too large" in tight.of_track("#1 50%?/a:b, ö.wav").note
+    assert tight.policy == "data:"
+    linked = tight.of_track("#1 50%?/a:b, ö.wav")
+    assert (tmp_path / unquote(linked.source)).resolve() == corpus / "#1 50%?" / "a:b, ö.wav"
+    assert "where it is" in linked.note
     assert tight.of_track("#1 50%?/c.wav").source == source  # a second time costs nothing
-    assert tight.left_out == 1
+    assert (tight.carried, tight.linked, tight.policy) == (1, 1, "data: 'self' file:")
 
 
 def test_a_header_that_lies_does_not_ask_for_all_memory(tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_a_header_that_lies_does_not_ask_for_all_memory(tmp_path: Path) -> None:
 
 
 def test_impossible_settings_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtistTransferError, match="allowed are link, inline, none"):
+    with pytest.raises(ArtistTransferError, match="allowed are inline, link, none"):
         Players(tmp_path, tmp_path, audio="loud")
     with pytest.raises(ArtistTransferError, match="snippet_s"):
         Players(tmp_path, tmp_path, snippet_s=0)

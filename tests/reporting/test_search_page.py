@@ -99,14 +99,14 @@ def rendered(index: SearchIndex, map_table: pd.DataFrame | None, query: Query | 
 def test_it_shows_what_was_found(index: SearchIndex, map_table: pd.DataFrame, corpus: Path) -> None:
     query = resolve("000001", index)
     songs, artists = songs_like(index, query, k=6), artists_like(index, query, k=3)
-    page = rendered(index, map_table, "000001", page_folder=corpus, corpus_root=corpus)
+    page = rendered(index, map_table, "000001", page_folder=corpus, corpus_root=corpus, corpus="mine", audio="link")
     reader = Reader(page)
     words = reader.words
     for row in [*songs.to_dict("records"), *artists.to_dict("records")]:
         assert f"{row['rank']} {row['score']:.3f}" in words
         assert row["artist"] in words
     assert "Nina – Song 1" in words
-    assert "24 songs of 4 artists" in words
+    assert "Searched in mine, among 24 songs of 4 artists" in words
     assert "same artist" in words
     assert "the song's own artist" in words
     players = reader.all("audio")
@@ -146,7 +146,7 @@ def test_a_file_from_outside_is_put_among_its_neighbours(
     path = tmp_path / "mine.ogg"
     path.write_bytes((corpus / builder.track_table()["path"][0]).read_bytes())
     query = resolve(str(path), index).encoded(np.eye(1, 8)[0], index.encoder, index)
-    page = rendered(index, map_table, query, page_folder=tmp_path, corpus_root=corpus)
+    page = rendered(index, map_table, query, page_folder=tmp_path, corpus_root=corpus, audio="link")
     words = Reader(page).words
     assert "Songs like mine.ogg" in words
     assert "put in the middle of what is most like it" in words
@@ -181,8 +181,8 @@ def test_a_map_of_artists_shows_the_artists(index: SearchIndex) -> None:
     assert "put in the middle" in alt
 
 
-def test_the_page_can_carry_its_sound(index: SearchIndex, map_table: pd.DataFrame, corpus: Path) -> None:
-    page = rendered(index, map_table, "000001", corpus_root=corpus, audio="inline", snippet_s=1)
+def test_the_page_carries_its_sound(index: SearchIndex, map_table: pd.DataFrame, corpus: Path) -> None:
+    page = rendered(index, map_table, "000001", corpus_root=corpus, snippet_s=1)
     sources = [str(each["src"]) for each in Reader(page).all("audio")]
     assert len(sources) == 10
     for source in sources:
@@ -191,12 +191,19 @@ def test_the_page_can_carry_its_sound(index: SearchIndex, map_table: pd.DataFram
         assert len(b64decode(data)) > 1000
     assert "media-src data:;" in page
     assert page == rendered(index, map_table, "000001", corpus_root=corpus, audio="inline", snippet_s=1)
-    small = Reader(
-        rendered(index, map_table, "000001", corpus_root=corpus, audio="inline", snippet_s=1, inline_mb=0.02)
-    )
-    left = 10 - len(small.all("audio"))
-    assert 0 < left < 10
-    assert f"{left} did not fit into the page" in small.words
+
+
+def test_what_has_no_room_in_the_page_is_linked(index: SearchIndex, map_table: pd.DataFrame, corpus: Path) -> None:
+    page = rendered(index, map_table, "000001", page_folder=corpus, corpus_root=corpus, snippet_s=1, inline_mb=0.02)
+    reader = Reader(page)
+    sources = [str(each["src"]) for each in reader.all("audio")]
+    linked = {source for source in sources if not source.startswith("data:")}
+    assert len(sources) == 10 and 0 < len(linked) < len(set(sources))
+    assert all(source.endswith(".ogg") and not source.startswith("/") for source in linked)
+    assert f"For {len(linked)} of them it had no room (search.inline_mb)" in reader.words
+    assert reader.words.count("plays the file where it is") == sum(source in linked for source in sources)
+    (policy,) = [attrs["content"] or "" for attrs in reader.all("meta") if "http-equiv" in attrs]
+    assert "media-src data: 'self' file:;" in policy
 
 
 def test_it_stands_with_less(index: SearchIndex) -> None:

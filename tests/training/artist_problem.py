@@ -13,7 +13,7 @@ from artist_transfer.training.artist_finished import TrainedArtistNet, train_art
 from artist_transfer.training.artist_loop import ArtistTrainResult, Progress, train_artist
 from artist_transfer.training.artist_parameters import ArtistTrainParams
 from artist_transfer.training.artist_songs import Songs
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
 
 BANDS, ARTISTS, SONGS = 12, 5, 6  # the last two songs of an artist validate
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from tests.training import problem
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.training.crops import FrameStore
 from artist_transfer.training.distributed import Launch, train_cached_distributed
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import Progress, TrainedNet
 
 

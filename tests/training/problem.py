@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import Progress, TrainedNet, TrainParams, train_cached
 from artist_transfer.training.targets import TaskTarget, TaskTargets
 

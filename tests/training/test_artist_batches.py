@@ -13,7 +13,7 @@ from tests.training import artist_problem as problem
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.training.artist_batches import PlainSampler, SiameseSampler
 from artist_transfer.training.artist_songs import Songs
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
 
 CROP = 129
 
@@ -244,11 +244,22 @@ def test_what_cannot_be_sampled_is_named() -> None:
     with pytest.raises(ArtistTransferError, match=r"1 artists have one training song.* 'artist1'"):
         SiameseSampler(store, songs, seed=0)
     store, songs = corpus([4, 2, 2], [2, 2, 2])
-    with pytest.raises(ArtistTransferError, match=r"5 negatives .* only 4 training songs .* artist 'artist0'"):
+    with pytest.raises(ArtistTransferError, match=r"negatives=5: .* only 4 training songs .* artist 'artist0'"):
         SiameseSampler(store, songs, seed=0, negatives=5)
     store, songs = corpus([4, 4, 4], [2, 1, 1])
-    with pytest.raises(ArtistTransferError, match=r"only 2 validation songs .* 'artist0'"):
+    with pytest.raises(ArtistTransferError, match=r"only 2 validation songs .* 'artist0'") as error:
         SiameseSampler(store, songs, seed=0, negatives=3)
+    said = str(error.value)
+    for words in (
+        "artist_training.negatives=3",
+        "3 artists with 4 validation songs",
+        "artist_training.negatives up to 2",
+        "sets.songs",
+        "sets.division",
+        "sets.sizes",
+    ):
+        assert words in said
+    SiameseSampler(store, songs, seed=0, negatives=2)  # what is said to be allowed is
     with pytest.raises(ArtistTransferError, match="these songs have tags"):
         SiameseSampler(problem.make_store(), problem.make_songs("tag"), seed=0)
 

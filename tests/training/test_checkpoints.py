@@ -25,7 +25,7 @@ from artist_transfer.training.checkpoints import (
     save_checkpoint,
     stop_on_sigterm,
 )
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import train
 
 EPOCHS = 400  # some 2,400 updates: much longer than the tests let it run

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.training import crops as module
-from artist_transfer.training.crops import CropSampler, FrameStore
+from artist_transfer.training import frame_store as module
+from artist_transfer.training.crops import CropSampler
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.targets import TaskTarget, TaskTargets
 
 CPU = torch.device("cpu")

@@ -17,9 +17,10 @@ from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.models.dcnn import MultiTaskNet
 from artist_transfer.training import engine as module
 from artist_transfer.training.checkpoints import Interrupted, load_checkpoint
-from artist_transfer.training.crops import CropSampler, FrameStore
+from artist_transfer.training.crops import CropSampler
 from artist_transfer.training.devices import OwnGenerator, surroundings
 from artist_transfer.training.engine import FastEngine, resolve_engine
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import TrainParams, TrainResult, train
 from artist_transfer.training.losses import make_optimisers, update
 from artist_transfer.training.side_by_side import NetJob, train_cached_many

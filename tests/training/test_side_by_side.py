@@ -15,9 +15,9 @@ import torch
 from artist_transfer.errors import ArtistTransferError, DeviceLost
 from artist_transfer.training import side_by_side as module
 from artist_transfer.training.checkpoints import Interrupted, load_checkpoint, only_one
-from artist_transfer.training.crops import FrameStore
 from artist_transfer.training.engine import FastEngine
 from artist_transfer.training.finished import TrainedNet
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import train_cached
 from artist_transfer.training.side_by_side import NetJob, train_cached_many
 from artist_transfer.training.targets import TaskTargets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,32 @@ class MelStore:
         """
         shard, offset, n_frames = self._place(track_id)
         return self.shard(shard)[offset : offset + n_frames]
+
+    def places(self, track_ids: Sequence[str]) -> tuple[list[Path], np.ndarray, np.ndarray]:
+        """Say in which files the frames of some tracks are, for a reader that maps these itself.
+
+        Parameters
+        ----------
+        track_ids : sequence of str
+            The tracks.
+
+        Returns
+        -------
+        paths : list of Path
+            Files, each once.
+        file_of, rows : np.ndarray [shape=(n_tracks,)], int64
+            Of each track its file and its first frame there.
+
+        Raises
+        ------
+        ArtistTransferError
+            If a track has no frames.
+        """
+        found = [self._place(track_id) for track_id in track_ids]
+        names = {name: number for number, name in enumerate(dict.fromkeys(shard for shard, _, _ in found))}
+        file_of = np.array([names[shard] for shard, _, _ in found], dtype=np.int64)
+        rows = np.array([offset for _, offset, _ in found], dtype=np.int64)
+        return [self.folder / f"{name}.npy" for name in names], file_of, rows
 
     def shard(self, name: str) -> np.ndarray:
         """Return all frames of a shard.

@@ -15,7 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from artist_transfer.corpora.listed_audio import AUDIO_ENDINGS, find_audio, find_folder, tell_absent, without_ending
+from artist_transfer.corpora.listed_audio import (
+    AUDIO_ENDINGS,
+    exclusions,
+    find_audio,
+    find_folder,
+    tell_absent,
+    without_ending,
+)
 from artist_transfer.corpora.official_lists import OfficialLists, Published, find_lists, read_list
 from artist_transfer.corpora.schema import make_track_table
 from artist_transfer.errors import ArtistTransferError
@@ -39,7 +46,7 @@ _ENTRY = re.compile(r"(?P<genre>[^/.]+)/(?P<track>(?P=genre)\.\d+)")
 
 def read_gtzan(
     corpus_root: str | Path, *, lists: str | Path | None = None, audio_folder: str | None = None
-) -> tuple[pd.DataFrame, dict[str, int], dict[str, object]]:
+) -> tuple[pd.DataFrame, dict[str, int], dict[str, object], pd.DataFrame]:
     """Read the track table of GTZAN's fault-filtered lists.
 
     Parameters
@@ -63,6 +70,8 @@ def read_gtzan(
         there``; ``on no list``: audio files that the lists leave out.
     list_facts : dict
         `artist_transfer.corpora.official_lists.OfficialLists.facts`.
+    exclusions : pd.DataFrame [columns: track_id, reason]
+        Every listed track that is left out.
 
     Raises
     ------
@@ -99,7 +108,7 @@ def read_gtzan(
         "listed but not there": len(absent),
         "on no list": len(_tracks_there(root / folder, genres) - set(sides)),
     }
-    return table, notes, official.facts()
+    return table, notes, official.facts(), exclusions({entry.split("/")[1]: entry for entry in absent})
 
 
 def gtzan_lists(folder: str | Path) -> OfficialLists:

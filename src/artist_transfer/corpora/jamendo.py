@@ -20,7 +20,7 @@ from typing import NoReturn
 import pandas as pd
 
 from artist_transfer.corpora._lines import text_lines
-from artist_transfer.corpora.listed_audio import AUDIO_ENDINGS, find_audio, find_folder, tell_absent
+from artist_transfer.corpora.listed_audio import AUDIO_ENDINGS, exclusions, find_audio, find_folder, tell_absent
 from artist_transfer.corpora.official_lists import OfficialLists, Published, SideList, find_lists
 from artist_transfer.corpora.schema import make_track_table
 from artist_transfer.errors import ArtistTransferError
@@ -60,7 +60,7 @@ def read_jamendo(
     subset: str = "autotagging_genre",
     lists: str | Path | None = None,
     audio_folder: str | None = None,
-) -> tuple[pd.DataFrame, dict[str, int], dict[str, object]]:
+) -> tuple[pd.DataFrame, dict[str, int], dict[str, object], pd.DataFrame]:
     """Read the track table of one subset of MTG-Jamendo in one of its official splits.
 
     Parameters
@@ -87,6 +87,8 @@ def read_jamendo(
         ``listed`` = ``tracks`` + ``listed but not there``; ``of low quality``; ``artists on two sides``.
     list_facts : dict
         `artist_transfer.corpora.official_lists.OfficialLists.facts`; the tags are part of the hash.
+    exclusions : pd.DataFrame [columns: track_id, reason]
+        Every listed track that is left out.
 
     Raises
     ------
@@ -103,8 +105,13 @@ def read_jamendo(
     stems = {row.track: f"{folder}/{row.stem}".lstrip("/") for row in rows}
     paths = find_audio(root, stems.values(), endings=ENDINGS)
     there = [row for row in rows if stems[row.track] in paths]
-    absent = [f"{row.track} ({row.stem}.mp3)" for row in rows if stems[row.track] not in paths]
-    tell_absent(absent, listed=len(rows), name=official.name, where=root / folder)
+    absent = {row.track: f"{row.stem}.mp3" for row in rows if stems[row.track] not in paths}
+    tell_absent(
+        [f"{track} ({name})" for track, name in absent.items()],
+        listed=len(rows),
+        name=official.name,
+        where=root / folder,
+    )
     words = _plain_tags({tag for row in rows for tag in row.tags})
     records = [_record(row, words, path=paths[stems[row.track]]) for row in there]
     table = make_track_table(pd.DataFrame(records), source=root)
@@ -118,7 +125,7 @@ def read_jamendo(
         "of low quality": sum(path.endswith(".low.mp3") for path in paths.values()),
         "artists on two sides": _artists_on_two_sides(there),
     }
-    return table, notes, official.facts()
+    return table, notes, official.facts(), exclusions(absent)
 
 
 def _read_lists(folder: Path, subset: str) -> tuple[list[_Row], OfficialLists]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from artist_transfer.corpora._csv import csv_rows
-from artist_transfer.corpora.listed_audio import tell_absent
+from artist_transfer.corpora.listed_audio import exclusions, tell_absent
 from artist_transfer.corpora.official_lists import table_facts
 from artist_transfer.corpora.schema import split_words
 from artist_transfer.corpora.table import read_table
@@ -31,7 +31,7 @@ def read_labelled(
     file: str = "tracks.csv",
     columns: Mapping[str, str | None] | None = None,
     split_names: Mapping[str, str] | None = None,
-) -> tuple[pd.DataFrame, dict[str, int], dict[str, object] | None]:
+) -> tuple[pd.DataFrame, dict[str, int], dict[str, object] | None, pd.DataFrame]:
     """Read the track table of a collection with labels.
 
     Parameters
@@ -63,6 +63,8 @@ def read_labelled(
         ``with several labels``; ``listed`` = ``tracks`` + ``listed but not there``.
     list_facts : dict or None
         Hash and counts of the CSV's own split; None if it has none.
+    exclusions : pd.DataFrame [columns: track_id, reason]
+        Every listed track that is left out.
 
     Raises
     ------
@@ -84,8 +86,8 @@ def read_labelled(
     if not (everything["genre_top"].notna() | everything["genres"].map(bool)).any():
         raise ArtistTransferError(f"{path}, column {label!r}: every cell is empty; at least one track needs a label.")
     there = everything["path"].map(lambda name: (root / name).is_file()).astype(bool)
-    absent = everything.loc[~there, "track_id"].tolist()
-    tell_absent(absent, listed=len(everything), name=path.name, where=root)
+    absent = dict(zip(everything.loc[~there, "track_id"], everything.loc[~there, "path"], strict=True))
+    tell_absent(list(absent), listed=len(everything), name=path.name, where=root)
     table = everything[there].reset_index(drop=True)
     words = table["genres"].map(len) if several else table["genre_top"].notna().astype(int)
     notes = {
@@ -98,7 +100,8 @@ def read_labelled(
         "listed but not there": len(absent),
     }
     official = everything["official_split"].notna().any()
-    return table, notes, table_facts(everything, name=path.name) if official else None
+    facts = table_facts(everything, name=path.name) if official else None
+    return table, notes, facts, exclusions(absent)
 
 
 def _check_label(path: Path, label: str) -> None:

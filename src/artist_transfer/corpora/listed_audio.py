@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 
@@ -12,6 +14,8 @@ AUDIO_ENDINGS = (".mp3", ".wav", ".au", ".flac", ".ogg")
 """Endings that a listed track is looked for under, in this order."""
 FIRST_NAMED = 5
 """How many of the tracks that are not there a message names."""
+NOT_THERE, NOT_ANNOTATED = "listed but not there", "listed but not annotated"
+"""Why listed tracks are left out."""
 
 
 def without_ending(path: str) -> str:
@@ -109,3 +113,22 @@ def tell_absent(absent: Sequence[str], *, listed: int, name: str, where: str | P
         ArtistTransferWarning,
         stacklevel=3,
     )
+
+
+def exclusions(absent: Mapping[str, str], *, reason: str = NOT_THERE) -> pd.DataFrame:
+    """Name every listed track that is left out.
+
+    Parameters
+    ----------
+    absent : mapping of str to str
+        What the lists call each of them, by track.
+    reason : str
+        Why.
+
+    Returns
+    -------
+    pd.DataFrame [columns: track_id, reason]
+        Sorted by track.
+    """
+    rows = [(track, f"{reason}: {name}") for track, name in sorted(absent.items())]
+    return pd.DataFrame(rows, columns=["track_id", "reason"], dtype="str")

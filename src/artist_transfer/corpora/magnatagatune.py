@@ -24,7 +24,14 @@ from pathlib import Path
 import pandas as pd
 
 from artist_transfer.corpora._csv import check_width, csv_rows, refuse_cell
-from artist_transfer.corpora.listed_audio import find_audio, find_folder, tell_absent, without_ending
+from artist_transfer.corpora.listed_audio import (
+    NOT_ANNOTATED,
+    exclusions,
+    find_audio,
+    find_folder,
+    tell_absent,
+    without_ending,
+)
 from artist_transfer.corpora.official_lists import (
     OfficialLists,
     Published,
@@ -90,7 +97,7 @@ def read_magnatagatune(
     audio_folder: str | None = None,
     annotations: str = ANNOTATIONS,
     top_tags: int = 50,
-) -> tuple[pd.DataFrame, dict[str, int], dict[str, object]]:
+) -> tuple[pd.DataFrame, dict[str, int], dict[str, object], pd.DataFrame]:
     """Read the track table of MagnaTagATune by its cleaned or its raw lists.
 
     Parameters
@@ -127,6 +134,8 @@ def read_magnatagatune(
     list_facts : dict
         `artist_transfer.corpora.official_lists.OfficialLists.facts`, and of the tags ``tags`` their names in
         order, ``tags_from`` and ``tags_sha256``.
+    exclusions : pd.DataFrame [columns: track_id, reason]
+        Every listed clip that is left out; one without annotations by its path, for it has no number.
 
     Raises
     ------
@@ -149,11 +158,11 @@ def read_magnatagatune(
     clips, all_tags = _read_annotations(root / annotations)
     official = _by_folder(clips) if given is None else _read_lists(list_paths, variant, clips)
     tags, tags_from = _choose_tags(given or root, clips, all_tags, top_tags)
-    records, notes = _records(root, official, clips, tags, audio_folder=audio_folder)
+    records, notes, left_out = _records(root, official, clips, tags, audio_folder=audio_folder)
     table = make_track_table(pd.DataFrame(records), source=root)
     counts = {"tracks": len(table), "without genre": len(table)} | _count(table) | notes
     facts = official.facts() | {"tags": list(tags), "tags_from": tags_from, "tags_sha256": list_hash(tags)}
-    return table, counts, facts
+    return table, counts, facts, left_out
 
 
 def _find(folder: Path, variant: str) -> dict[str, Path]:
@@ -252,7 +261,7 @@ def _records(
     tags: Sequence[str],
     *,
     audio_folder: str | None,
-) -> tuple[list[dict[str, object]], dict[str, int]]:
+) -> tuple[list[dict[str, object]], dict[str, int], pd.DataFrame]:
     sides = official.sides
     known = [stem for stem in sides if stem in clips]
     unknown = [stem for stem in sides if stem not in clips]
@@ -267,13 +276,16 @@ def _records(
     records = [
         _record(clips[stem], rank, path=paths[full[stem]], side=sides[stem]) for stem in known if full[stem] in paths
     ]
-    return records, {
+    notes = {
         "listed": len(sides),
         "listed but not there": len(absent),
         "listed but not annotated": len(unknown),
         "on no list": len(clips) - len(known),
         "tags": len(tags),
     }
+    strangers = exclusions({stem: stem for stem in unknown}, reason=NOT_ANNOTATED)
+    left_out = pd.concat([exclusions({clips[stem].number: stem for stem in absent}), strangers], ignore_index=True)
+    return records, notes, left_out
 
 
 def _record(clip: _Clip, rank: Mapping[str, int], *, path: str, side: str) -> dict[str, object]:

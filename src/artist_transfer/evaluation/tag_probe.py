@@ -12,7 +12,7 @@ section 4.1: two fully connected layers and sigmoid output on the averaged featu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,56 +21,23 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.evaluation.dense_layers import LINEAR, DenseParams, Layers, fit_layers, logits_of
 from artist_transfer.evaluation.embeddings import Embeddings
 from artist_transfer.evaluation.linear_softmax import Scaling
 from artist_transfer.evaluation.tagging import TaggedSplit, TagScores, hold_out_tagged, tag_scores
 
-LINEAR: tuple[int, ...] = ()
+__all__ = ["DEEP_ARTIST_ID", "LINEAR", "TagProbe", "TagProbeParams", "fit_tag_probe", "tag_probe"]
+
 DEEP_ARTIST_ID: tuple[int, ...] = (512, 512)
 CHUNK = 8192  # rows that are predicted at once
 
 
 @dataclass(frozen=True)
-class TagProbeParams:
-    """Hyper-parameters.
+class TagProbeParams(DenseParams):
+    """Hyper-parameters, as of `dense_layers.DenseParams`; by default without a dense layer."""
 
-    Attributes
-    ----------
-    hidden : tuple of int > 0
-        Widths of the dense layers; none for the linear probe.
-    dropout : float in [0, 1)
-        After each dense layer.
-    trials : int > 0
-        Trainings that differ in their random numbers.
-    learning_rate : float > 0
-    batch, patience, max_epochs : int > 0
-    validation_share : float in (0, 1)
-        Of the training tracks, by artist, where there are no validation tracks.
-    seed : int >= 0
-    """
-
-    hidden: tuple[int, ...] = LINEAR
-    dropout: float = 0.5
-    trials: int = 1
-    learning_rate: float = 1e-3
-    batch: int = 64
-    patience: int = 8
-    max_epochs: int = 200
-    validation_share: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained with."""
-        for name in ("trials", "batch", "patience", "max_epochs"):
-            if getattr(self, name) < 1:
-                raise ArtistTransferError(f"tag_probe.{name} must be at least 1, found {getattr(self, name)}")
-        if any(size < 1 for size in self.hidden):
-            raise ArtistTransferError(f"tag_probe.hidden: widths must be at least 1, found {list(self.hidden)}")
-        if not (self.learning_rate > 0 and 0 <= self.dropout < 1 and 0 < self.validation_share < 1):
-            raise ArtistTransferError(
-                "tag_probe: learning_rate must be positive, dropout in [0, 1) and validation_share in (0, 1); "
-                f"found {self.learning_rate}, {self.dropout}, {self.validation_share}"
-            )
+    what: ClassVar[str] = "tag_probe"
+    stream: ClassVar[int] = 7_021
 
 
 @dataclass(frozen=True)
@@ -91,7 +58,7 @@ class TagProbe:
 
     tags: tuple[str, ...]
     scaling: Scaling
-    layers: tuple[tuple[tuple[torch.Tensor, torch.Tensor], ...], ...]
+    layers: tuple[Layers, ...]
     epochs: tuple[int, ...]
     best_epoch: tuple[int, ...]
     validation_loss: tuple[float, ...]
@@ -113,7 +80,7 @@ class TagProbe:
         for start in range(0, len(vectors), CHUNK):
             x = self.scaling.apply(vectors[start : start + CHUNK])
             for trial, layers in enumerate(self.layers):
-                out[trial, start : start + CHUNK] = _logits(x, layers).double().numpy()
+                out[trial, start : start + CHUNK] = logits_of(x, layers).double().numpy()
         return out
 
 
@@ -188,65 +155,12 @@ def fit_tag_probe(
     y, held_y = (torch.from_numpy(split.truth[side]).float().to(device) for side in ("train", "validation"))
     fitted = []
     for trial in tqdm(range(params.trials), desc="tag probe", unit="trial", leave=False, disable=not progress):
-        fitted.append(_fit((x, y), (held, held_y), params, trial))
-    layers, epochs, best, losses = zip(*fitted)
+        fitted.append(fit_layers((x, y), (held, held_y), params, n_outputs=len(split.tags), loss=_loss, trial=trial))
+    epochs, best = tuple(one.epochs for one in fitted), tuple(one.best_epoch for one in fitted)
     late = sum(e - b < params.patience for e, b in zip(epochs, best))
+    layers, losses = tuple(one.layers for one in fitted), tuple(one.validation_loss for one in fitted)
     return TagProbe(split.tags, scaling, layers, epochs, best, losses, late)
 
 
-def _fit(
-    train: tuple[torch.Tensor, torch.Tensor],
-    held: tuple[torch.Tensor, torch.Tensor],
-    params: TagProbeParams,
-    trial: int,
-) -> tuple[tuple[tuple[torch.Tensor, torch.Tensor], ...], int, int, float]:
-    x, y = train
-    seeds = np.random.default_rng([params.seed, 7_021, trial]).integers(2**62, size=3)
-    draw, shuffle = (torch.Generator().manual_seed(int(seed)) for seed in seeds[:2])
-    noise = torch.Generator(device=x.device).manual_seed(int(seeds[2]))
-    layers = _initial((x.shape[1], *params.hidden, y.shape[1]), draw, x.device)
-    optimiser = torch.optim.Adam([part for layer in layers for part in layer], lr=params.learning_rate)
-    best: tuple[tuple[torch.Tensor, torch.Tensor], ...] = layers
-    best_loss, best_epoch, epoch = float("inf"), 0, 0
-    while epoch < params.max_epochs and epoch - best_epoch < params.patience:
-        epoch += 1
-        for index in torch.randperm(len(x), generator=shuffle).to(x.device).split(params.batch):
-            optimiser.zero_grad()
-            logits = _logits(x[index], layers, params.dropout, noise)
-            functional.binary_cross_entropy_with_logits(logits, y[index]).backward()
-            optimiser.step()
-        with torch.no_grad():
-            logits = _logits(held[0], layers).double()
-            loss = float(functional.binary_cross_entropy_with_logits(logits, held[1].double()))
-        if not np.isfinite(loss):
-            raise ArtistTransferError(
-                f"tag probe: the validation loss is not finite after epoch {epoch}; a smaller learning_rate may help"
-            )
-        if loss < best_loss:
-            best_loss, best_epoch = loss, epoch
-            best = tuple((w.detach().cpu().clone(), b.detach().cpu().clone()) for w, b in layers)
-    return best, epoch, best_epoch, best_loss
-
-
-def _initial(
-    sizes: tuple[int, ...], draw: torch.Generator, device: torch.device
-) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
-    layers = []
-    for n_in, n_out in pairwise(sizes):
-        weight = torch.nn.init.xavier_uniform_(torch.empty(n_out, n_in), generator=draw).to(device)
-        layers.append((weight.requires_grad_(), torch.zeros(n_out, device=device, requires_grad=True)))
-    return tuple(layers)
-
-
-def _logits(
-    x: torch.Tensor,
-    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...],
-    dropout: float = 0.0,
-    noise: torch.Generator | None = None,
-) -> torch.Tensor:
-    for weight, bias in layers[:-1]:
-        x = functional.relu(functional.linear(x, weight, bias))
-        if noise is not None and dropout > 0:
-            kept = torch.rand(x.shape, generator=noise, device=x.device) >= dropout
-            x = x * kept / (1 - dropout)
-    return functional.linear(x, *layers[-1])
+def _loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, y.to(logits.dtype))

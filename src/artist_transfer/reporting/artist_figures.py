@@ -8,32 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import ceil, isfinite
+from math import isfinite
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.reporting.artist_comparisons import BETTER, OPEN, WORSE, comparison_rows, verdict_of
+from artist_transfer.reporting.artist_panels import TOP, dressed, panels
 from artist_transfer.reporting.artist_paper import (
     EARLY,
     EARLY_BY_ARTISTS,
-    EARLY_METRIC,
+    EARLY_METRICS,
     LABEL,
     METRICS,
     NETS,
+    PROJECTED,
+    TRAINED,
     paper_by_artists,
 )
 from artist_transfer.reporting.artist_tables import WHOLE, merged_seeds, shown_size
 from artist_transfer.reporting.artist_views import target_name
-from artist_transfer.reporting.figures import COLOURS, GREY, SYMBOLS, TEMPLATE, error_bars, wrapped
+from artist_transfer.reporting.figures import COLOURS, GREY, SYMBOLS, error_bars, wrapped
 from artist_transfer.reporting.scores import number
 
 LOOKS = {"basic": (COLOURS[0], "circle"), "siamese": (COLOURS[1], "square"), "tag": (COLOURS[2], "diamond")}
+LOOKS |= {f"{net}{PROJECTED}": (colour, f"{symbol}-open") for net, (colour, symbol) in LOOKS.items()}
 OTHER_DASHES = ("dash", "dot", "dashdot", "longdash")
-_TOP, _PANEL = 130, 330  # pixels
 
 
 def by_artists_plot(score_table: pd.DataFrame, metric: str) -> go.Figure:
@@ -64,7 +66,7 @@ def by_artists_plot(score_table: pd.DataFrame, metric: str) -> go.Figure:
     figure, places = panels([target_name(target) for target in targets])
     named: set[str] = set()
     sizes: set[int] = set()
-    others = dict.fromkeys(str(name) for name in merged.loc[~merged["net"].isin(list(NETS)), "name"])
+    others = dict.fromkeys(str(name) for name in merged.loc[~merged["net"].isin(list(TRAINED)), "name"])
     dashes = {name: OTHER_DASHES[k % len(OTHER_DASHES)] for k, name in enumerate(others)}
     for target, place in zip(targets, places):
         own = merged[merged["target"] == target]
@@ -106,7 +108,7 @@ def by_label_plot(score_table: pd.DataFrame, target: str, metric: str, *, what: 
         raise ArtistTransferError(f"score_table: there is no {metric} of {target} by {what}")
     size = shown_size(merged, target, metric)
     if isfinite(size):
-        parts = parts[~parts["net"].isin(list(NETS)) | (parts["n_artists_trained"] == size)]
+        parts = parts[~parts["net"].isin(list(TRAINED)) | (parts["n_artists_trained"] == size)]
     means = parts.groupby("of")["value"].mean()
     order = sorted(means.index, key=lambda label: (float(means[label]), str(label)))
     place = {label: row for row, label in enumerate(order)}
@@ -137,7 +139,7 @@ def by_label_plot(score_table: pd.DataFrame, target: str, metric: str, *, what: 
     )
     figure.update_xaxes(title_text=METRICS.get(metric, metric).replace(" (macro)", ""))
     title = f"{METRICS.get(metric, metric).replace(' (macro)', '')} by {what}: {target_name(target)}"
-    return dressed(figure, title, 1, height=_TOP + 90 + max(22, 10 * len(names)) * len(order))
+    return dressed(figure, title, 1, height=TOP + 90 + max(22, 10 * len(names)) * len(order))
 
 
 def training_plot(history: pd.DataFrame) -> go.Figure:
@@ -216,13 +218,13 @@ def differences_plot(comparison_table: pd.DataFrame, *, level: float = 0.95) -> 
         )  # fmt: skip
     figure.update_yaxes(range=[0.5, len(rows) + 0.9], showticklabels=False, showgrid=False, zeroline=False)
     figure.update_xaxes(title_text="← second better | first better →")
-    return dressed(figure, "First less second", 1, height=_TOP + 90 + 42 * max(1, len(rows)))
+    return dressed(figure, "First less second", 1, height=TOP + 90 + 42 * max(1, len(rows)))
 
 
 def _draw_nets(figure: go.Figure, own: pd.DataFrame, place: tuple[int, int], named: set[str]) -> set[int]:
-    """Draw the paper's three nets of a run, and return the numbers of artists."""
+    """Draw the paper's three nets of a run, with and without discriminant, and return the numbers of artists."""
     sizes: set[int] = set()
-    for k, net in enumerate(NETS):
+    for k, net in enumerate(TRAINED):
         rows = own[(own["net"] == net) & own["n_artists_trained"].notna()].sort_values("n_artists_trained")
         if not len(rows):
             continue
@@ -231,17 +233,17 @@ def _draw_nets(figure: go.Figure, own: pd.DataFrame, place: tuple[int, int], nam
         sizes |= {int(n) for n in rows["n_artists_trained"]}
         seeds = [f", mean of {n} seeds" if n > 1 else "" for n in rows["n_seeds"]]
         figure.add_scatter(
-            x=[float(n) * (1 + 0.02 * (k - 1)) for n in rows["n_artists_trained"]],  # so that bars do not cover
+            x=[float(n) * (1 + 0.02 * (k % 3 - 1)) for n in rows["n_artists_trained"]],  # so that bars do not cover
             y=[value for value, _, _ in scores],
             error_y=error_bars(scores) | {"color": colour},
             mode="lines+markers",
-            name=NETS[net],
+            name=TRAINED[net],
             legendgroup=net,
             showlegend=net not in named,
-            line={"color": colour},
+            line={"color": colour, "dash": "dot" if net.endswith(PROJECTED) else "solid"},
             marker={"color": colour, "symbol": symbol, "size": 9},
             customdata=[[f"{int(n):,} artists{more}"] for n, more in zip(rows["n_artists_trained"], seeds)],
-            hovertemplate="%{customdata[0]}: %{y:.3f}<extra>" + NETS[net] + "</extra>",
+            hovertemplate="%{customdata[0]}: %{y:.3f}<extra>" + TRAINED[net] + "</extra>",
             row=place[0],
             col=place[1],
         )
@@ -252,7 +254,7 @@ def _draw_nets(figure: go.Figure, own: pd.DataFrame, place: tuple[int, int], nam
 def _draw_papers(figure: go.Figure, target: str, metric: str, place: tuple[int, int], named: set[str]) -> set[int]:
     """Draw what the papers print, and return the numbers of artists."""
     found = [(net, f"{NETS[net]} ({LABEL})", LOOKS[net], paper_by_artists(target, net, metric)) for net in NETS]
-    if EARLY_METRIC.get(target) == metric:
+    if metric in EARLY_METRICS.get(target, ()):
         found.append(("early", EARLY, (COLOURS[3], "triangle-up"), EARLY_BY_ARTISTS[target]))
     sizes: set[int] = set()
     for key, name, (colour, symbol), values in found:
@@ -283,7 +285,7 @@ def _draw_others(
     sizes: Sequence[int],
     dashes: Mapping[str, str],
 ) -> None:
-    others = own[~own["net"].isin(list(NETS))]
+    others = own[~own["net"].isin(list(TRAINED))]
     ends = [float(sizes[0]), float(sizes[-1])] if sizes else [1.0, 10.0]
     if ends[0] == ends[1]:
         ends = [0.8 * ends[0], 1.25 * ends[1]]
@@ -306,13 +308,13 @@ def _draw_others(
 
 def _system_name(row: pd.Series) -> str:
     n = number(row["n_artists_trained"])
-    if row["net"] in NETS:
-        return f"{NETS[row['net']]}, {n:,.0f} artists" if isfinite(n) else NETS[row["net"]]
+    if row["net"] in TRAINED:
+        return f"{TRAINED[row['net']]}, {n:,.0f} artists" if isfinite(n) else TRAINED[row["net"]]
     return str(row["name"])
 
 
 def _in_order(rows: pd.DataFrame) -> list[str]:
-    nets = list(NETS)
+    nets = list(TRAINED)
     first = rows.drop_duplicates("name")
     keyed = [
         (nets.index(net) if net in nets else len(nets), k, str(name))
@@ -324,52 +326,3 @@ def _in_order(rows: pd.DataFrame) -> list[str]:
 def _difference_label(row: Mapping[str, Any]) -> str:
     where = f"{target_name(row['target'])}, {METRICS.get(str(row['metric']), str(row['metric']))}: "
     return wrapped(f"{where}{row['first']} less {row['second']}", 90)
-
-
-def panels(titles: Sequence[str]) -> tuple[go.Figure, list[tuple[int, int]]]:
-    """Make panels in two columns, in one if there is one panel only.
-
-    Parameters
-    ----------
-    titles : sequence of str
-
-    Returns
-    -------
-    figure : go.Figure
-    places : list of (row, column)
-    """
-    columns = min(2, len(titles))
-    rows = ceil(len(titles) / columns)
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        subplot_titles=[wrapped(title, 40) for title in titles],
-        horizontal_spacing=0.11,
-        vertical_spacing=0.32 / rows if rows > 1 else 0,
-    )
-    return figure, [(1 + k // columns, 1 + k % columns) for k in range(len(titles))]
-
-
-def dressed(figure: go.Figure, title: str, n_panels: int, *, height: int | None = None) -> go.Figure:
-    """Put title, legend and plot beneath each other, whatever the width.
-
-    Parameters
-    ----------
-    figure : go.Figure
-    title : str
-    n_panels : int > 0
-    height : int, optional
-        In pixels; by default as the panels need.
-
-    Returns
-    -------
-    go.Figure
-    """
-    height = height or _TOP + 65 + _PANEL * ceil(n_panels / 2)
-    legend = {"orientation": "h", "x": 0, "xanchor": "left", "yanchor": "bottom", "font": {"size": 12}}
-    legend["y"] = 1 + 34 / (height - _TOP - 65)
-    heading = {"text": title, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10}}
-    return figure.update_layout(
-        template=TEMPLATE, title=heading, autosize=True, height=height, legend=legend,
-        margin={"t": _TOP, "b": 65, "r": 15, "l": 60},
-    )  # fmt: skip

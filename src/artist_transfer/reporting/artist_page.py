@@ -16,7 +16,7 @@ from artist_transfer.reporting import artist_figures as plots
 from artist_transfer.reporting import artist_views as views
 from artist_transfer.reporting import tables
 from artist_transfer.reporting.artist_maps import tracks_by_artist_plot, tracks_by_genre_plot
-from artist_transfer.reporting.artist_paper import EARLY_METRIC, METRICS, TABLE_NUMBERS, TABLES
+from artist_transfer.reporting.artist_paper import EARLY_METRICS, METRICS, TABLE_NUMBERS, TABLES
 from artist_transfer.reporting.artist_tables import WHOLE
 from artist_transfer.reporting.scores import percent
 from artist_transfer.reporting.shell import Shown, render, shown
@@ -37,6 +37,8 @@ SECTIONS = {
 }
 BY_LABEL = ("knn_accuracy", "softmax_accuracy")  # figure 5 shows the first that there is
 OPEN_MARKS = " Open marks are what the papers print, of nets trained on the Million Song Dataset and without intervals."
+MOST_DIFFERENCES = 60
+UNREAD = "Songs that the corpus names and its reader left out, by reason"
 FIGURES = {"map": 2, "knn_accuracy": 3, "softmax_accuracy": 4}
 
 
@@ -44,6 +46,7 @@ def render_artist_report(
     *,
     counts: Mapping[str, int],
     quarantine_table: pd.DataFrame | None = None,
+    exclusion_table: pd.DataFrame | None = None,
     exclusions: Mapping[str, int] | None = None,
     artist_set_table: pd.DataFrame | None = None,
     lists: Sequence[Mapping[str, object]] = (),
@@ -66,6 +69,8 @@ def render_artist_report(
     counts : mapping of str to int
         Tracks in, used, left out, artists, …, in the order to show them.
     quarantine_table : pd.DataFrame, optional [columns: track_id, reason, …]
+    exclusion_table : pd.DataFrame, optional [columns: track_id, reason]
+        Songs that the corpus names and its reader left out.
     exclusions : mapping of str to int, optional
         What else was left out and counted: ``artists with fewer than 20 songs``, ``tags that are not defined``, ….
     artist_set_table : pd.DataFrame, optional [columns: set, artist_id, track_id, position, side]
@@ -104,15 +109,19 @@ def render_artist_report(
     whole = [row for row in differences.comparison_rows(comparison_table) if row["of"] in WHOLE]
     figures = _figures(scored, comparison_table, history, maps or {}, level)
     quarantined = quarantine_table if quarantine_table is not None and len(quarantine_table) else None
+    unread = exclusion_table if exclusion_table is not None and len(exclusion_table) else None
     context = {
         "title": title,
         "sections": list(SECTIONS.items()),
         "lead": _lead(counts, scored, level),
         "alarms": list(leaks),
         "findings": [differences.sentence(row, level=level) for row in whole],
+        "method": _method(scored, whole),
         "counts": tables.pairs_table(counts, "Counts", ("what", "number")),
         "reasons": None if quarantined is None else tables.reasons_table(quarantined),
         "quarantine": None if quarantined is None else tables.frame_table(quarantined, "Quarantine"),
+        "unread_reasons": None if unread is None else tables.reasons_table(unread, UNREAD),
+        "unread": None if unread is None else tables.frame_table(unread, "Songs that the reader left out"),
         "exclusions": tables.pairs_table(exclusions or {}, "What else was left out", ("what", "number")),
         "notes": list(notes),
         "sets": views.sets_view(artist_set_table),
@@ -129,6 +138,38 @@ def render_artist_report(
         "figures": figures,
     }
     return render("artist.html.j2", context)
+
+
+def _method(score_table: pd.DataFrame | None, comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say how intervals and verdicts were made."""
+    if score_table is None:
+        return []
+    units = sorted({str(each) for each in score_table["unit"].dropna()})
+    said = [
+        f"Intervals come from a bootstrap that draws whole {' or '.join(f'{each}s' for each in units)} anew, with all "
+        "their tracks, and where a system has several nets or trainings these too. Of a score they are the expanded "
+        "percentiles of that bootstrap. Of a difference, which is taken on the same tracks and the same draws, they "
+        "are the t interval with the bootstrap's standard error, and p is of the t test with it. They hold what other "
+        f"{' or '.join(f'{each}s' for each in units)} would change, not what other training music would."
+    ]
+    families: dict[tuple[object, object], int] = {}
+    for row in comparisons:
+        key = (row["target"], row["metric"])
+        families[key] = families.get(key, 0) + 1
+    if families:
+        said.append(
+            f"On each target and in each score the p values of all comparisons (at most "
+            f"{max(families.values()):,}) are one family, corrected by Holm's method: the smallest is multiplied by "
+            "their number, the next by one less, and so on. The verdicts go by the corrected p; they are not "
+            "corrected for there being several scores and targets, and the intervals are those of one comparison each."
+        )
+    baselines = set(score_table["net"]) & {"chance", "prior"}
+    if baselines:
+        said.append(
+            "Chance is the same candidates in random order, prior the label that most training tracks have (of tags: "
+            "how frequent each is in training): what needs no ears."
+        )
+    return said
 
 
 def _papers(score_table: pd.DataFrame | None, level: float) -> list[tables.Table]:
@@ -176,15 +217,13 @@ def _figures(
 
     if history is not None and len(history):
         draw("training", plots.training_plot(history), "Training and validation loss of each net by epoch.")
-    if (
-        any(row["of"] in WHOLE for row in differences.comparison_rows(comparison_table))
-        and comparison_table is not None
-    ):
+    drawn, which = _drawn_differences(comparison_table, level)
+    if drawn is not None:
         draw(
             "differences",
-            plots.differences_plot(comparison_table, level=level),
-            f"Paired differences with {percent(level)} intervals. After Holm's correction: blue circles, the first is "
-            "better; orange squares, the second; open grey circles, no difference could be shown.",
+            plots.differences_plot(drawn, level=level),
+            f"{which}Paired differences with {percent(level)} intervals. After Holm's correction: blue circles, the "
+            "first is better; orange squares, the second; open grey circles, no difference could be shown.",
         )
     if score_table is not None:
         _draw_scores(draw, score_table, level)
@@ -202,13 +241,23 @@ def _figures(
     return found
 
 
+def _drawn_differences(comparison_table: pd.DataFrame | None, level: float) -> tuple[pd.DataFrame | None, str]:
+    """Choose the overall differences that a figure has room for: all, or those that were shown, and say so."""
+    rows = [row for row in differences.comparison_rows(comparison_table) if row["of"] in WHOLE]
+    if len(rows) <= MOST_DIFFERENCES:
+        return (pd.DataFrame(rows) if rows else None), ""
+    found = [row for row in rows if differences.verdict_of(row, level=level) != differences.OPEN]
+    which = f"Of {len(rows):,} comparisons only those that show a difference. " if found else ""
+    return (pd.DataFrame(found[:MOST_DIFFERENCES]) if found else None), which
+
+
 def _draw_scores(draw: Any, score_table: pd.DataFrame, level: float) -> None:
     spread = f"with {percent(level)} intervals"
     for metric in METRICS:
         own = score_table[score_table["metric"] == metric]
         if own["of"].isin(WHOLE).any():
             of = f"As figure {FIGURES[metric]} of the paper: " if metric in FIGURES else ""
-            printed = {*TABLES.get(metric, {}), *(each for each in EARLY_METRIC if EARLY_METRIC[each] == metric)}
+            printed = {*TABLES.get(metric, {}), *(each for each, scores in EARLY_METRICS.items() if metric in scores)}
             marks = OPEN_MARKS if own["target"].isin(printed).any() else ""
             draw(
                 f"n-{metric}",

@@ -3,11 +3,11 @@
 The **score table** has one row a system, target, metric and part, as `artist_transfer.evaluation.item_scores` and
 `tag_intervals` make it, with what `labelled_scores` adds:
 
-* ``system`` (its name), ``net`` (``basic``, ``siamese``, ``tag``, or anything else: ``released``, ``mfcc``, ``prior``),
-  ``n_artists_trained`` (of a tag-label net that of the artist set of the same size; NaN where it means nothing),
-  ``seed`` (None if there is one only);
+* ``system`` (its name), ``net`` (``basic``, ``siamese``, ``tag``, these with a discriminant, or anything else:
+  ``released``, ``mfcc``, ``chance``, ``prior``), ``n_artists_trained`` (of a tag-label net that of the artist set of
+  the same size; NaN where it means nothing), ``seed`` (None if there is one only);
 * ``target`` (``gtzan``, ``fma_small``, ``magnatagatune``, ``composers``, …) and ``list_hash`` (of its official list);
-* ``metric`` (``map``, ``knn_accuracy``, ``softmax_accuracy``, ``auc``, ``ap``) and ``of`` (``overall`` or ``macro``,
+* ``metric`` (a key of `artist_paper.METRICS`) and ``of`` (``overall`` or ``macro``,
   else the genre or tag);
 * ``value, low, high`` (NaN without an interval), ``unit`` (what was resampled: artist, recording, track), ``n_items``,
   ``n_units``, ``n_undefined``, ``note``.
@@ -34,6 +34,7 @@ from artist_transfer.reporting.artist_paper import (
     TABLE_4,
     TABLE_4_TARGETS,
     TABLES,
+    TRAINED,
     paper_score,
 )
 from artist_transfer.reporting.scores import number
@@ -41,6 +42,12 @@ from artist_transfer.reporting.scores import number
 NEEDED = ("system", "net", "n_artists_trained", "target", "metric", "of", "value", "low", "high", "unit")
 WHOLE = ("overall", "macro")
 OURS = "this run"
+PROBES = {
+    "": ("softmax_accuracy", "auc"),
+    ", logistic regression": ("logistic_accuracy", None),
+    ", dense layers": ("neural_accuracy", "neural_auc"),
+}
+"""Classifiers of table 4: which accuracy, and which AUC of tags."""
 
 
 def labelled_scores(
@@ -113,7 +120,7 @@ def merged_seeds(score_table: pd.DataFrame) -> pd.DataFrame:
     groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
     for row in score_table.to_dict("records"):
         n = number(row["n_artists_trained"])
-        same = row["net"] if row["net"] in NETS else row["system"]
+        same = row["net"] if row["net"] in TRAINED else row["system"]
         key = (same, n if isfinite(n) else None, row["target"], row["metric"], row["of"])
         groups.setdefault(key, []).append({str(name): value for name, value in row.items()})
     return pd.DataFrame([_merged(rows) for rows in groups.values()])
@@ -187,29 +194,31 @@ def table_of_nets(score_table: pd.DataFrame, metric: str) -> pd.DataFrame:
     -------
     pd.DataFrame
         target, source (``this run`` or the paper's label), n_artists_trained, unit; of each net value, low and high
-        (``basic``, ``basic_low``, …), the paper's three first, then others such as the released one and MFCC. The
-        paper's rows stand beneath ours; its targets that were not run come last.
+        (``basic``, ``basic_low``, …), the paper's three first, then those with a discriminant, then others such
+        as the released one, MFCC, chance and prior. The paper's rows stand beneath ours; its targets that were not run
+        come last.
     """
     merged = merged_seeds(score_table)
     merged = merged[(merged["metric"] == metric) & merged["of"].isin(WHOLE)]
-    others = list(dict.fromkeys(merged.loc[~merged["net"].isin(list(NETS)), "name"]))
+    others = list(dict.fromkeys(merged.loc[~merged["net"].isin(list(TRAINED)), "name"]))
+    trained = [net for net in TRAINED if net in NETS or (merged["net"] == net).any()]
     rows: list[dict[str, object]] = []
     targets = list(dict.fromkeys(merged["target"]))
     for target in targets:
         size = shown_size(merged, target, metric)
         own = merged[merged["target"] == target]
         cells: dict[str, object] = {}
-        for net in NETS:
+        for net in trained:
             cells |= _cells(net, own[(own["net"] == net) & (own["n_artists_trained"] == size)])
         for name in others:
-            cells |= _cells(name, own[(own["name"] == name) & ~own["net"].isin(list(NETS))])
+            cells |= _cells(name, own[(own["name"] == name) & ~own["net"].isin(list(TRAINED))])
         units = sorted(set(own["unit"].dropna()))
         about = {"target": target, "source": OURS, "n_artists_trained": size, "unit": ", ".join(units)}
         rows.append({**about, **cells})
-        rows += _paper_rows(target, metric, others)
+        rows += _paper_rows(target, metric, [*trained, *others])
     for target in TABLES.get(metric, {}):
         if target not in targets:
-            rows += _paper_rows(target, metric, others)
+            rows += _paper_rows(target, metric, [*trained, *others])
     return pd.DataFrame(rows)
 
 
@@ -219,11 +228,11 @@ def _cells(name: str, rows: pd.DataFrame) -> dict[str, object]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), found))
 
 
-def _paper_rows(target: str, metric: str, others: Sequence[str]) -> list[dict[str, object]]:
+def _paper_rows(target: str, metric: str, names: Sequence[str]) -> list[dict[str, object]]:
     if target not in TABLES.get(metric, {}):
         return []
     cells: dict[str, object] = {}
-    for name in [*NETS, *others]:
+    for name in names:
         value = paper_score(target, name, metric) if name in NETS else nan
         cells |= {name: value, f"{name}_low": nan, f"{name}_high": nan}
     about = {"target": target, "source": LABEL, "n_artists_trained": float(N_ARTISTS), "unit": None}
@@ -240,19 +249,21 @@ def table_4(score_table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, source; value, low and high of linear softmax accuracy on ``gtzan`` and ``fma_small`` and of AUC on
-        ``magnatagatune``. Ours first, each net on its largest number of artists.
+        model, source; value, low and high of accuracy on ``gtzan`` and ``fma_small`` and of AUC on ``magnatagatune``.
+        Ours first, each net on its largest number of artists, with a linear classifier and, beneath, with the others.
     """
-    columns = {"gtzan": "softmax_accuracy", "fma_small": "softmax_accuracy", "magnatagatune": "auc"}
+    columns = ("gtzan", "fma_small", "magnatagatune")
     merged = merged_seeds(score_table)
     merged = merged[merged["of"].isin(WHOLE)]
     rows: list[dict[str, object]] = []
     for name, part in _largest(merged):
-        cells: dict[str, object] = {}
-        for target, metric in columns.items():
-            cells |= _cells(target, part[(part["target"] == target) & (part["metric"] == metric)])
-        if any(isfinite(number(cells[target])) for target in columns):
-            rows.append({"model": name, "source": OURS, **cells})
+        for how, (accuracy, auc) in PROBES.items():
+            cells: dict[str, object] = {}
+            for target in columns:
+                metric = auc if target == "magnatagatune" else accuracy
+                cells |= _cells(target, part[(part["target"] == target) & (part["metric"] == metric)])
+            if any(isfinite(number(cells[target])) for target in columns):
+                rows.append({"model": f"{name}{how}", "source": OURS, **cells})
     for table, targets, source in (
         (TABLE_4, TABLE_4_TARGETS, LABEL),
         (EARLY_TABLE_2, EARLY_TABLE_2_TARGETS, EARLY),
@@ -269,11 +280,11 @@ def table_4(score_table: pd.DataFrame) -> pd.DataFrame:
 def _largest(merged: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the rows of each system, of the paper's nets only those of the most artists."""
     found = []
-    for net in NETS:
+    for net in TRAINED:
         own = merged[merged["net"] == net]
         if len(own):
             size = own["n_artists_trained"].max()
-            words = f"{NETS[net]}, {size:,.0f} artists" if isfinite(size) else NETS[net]
+            words = f"{TRAINED[net]}, {size:,.0f} artists" if isfinite(size) else TRAINED[net]
             found.append((words, own if not isfinite(size) else own[own["n_artists_trained"] == size]))
-    others = merged[~merged["net"].isin(list(NETS))]
+    others = merged[~merged["net"].isin(list(TRAINED))]
     return found + [(str(name), others[others["name"] == name]) for name in dict.fromkeys(others["name"])]

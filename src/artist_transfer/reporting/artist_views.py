@@ -7,7 +7,7 @@ from math import isfinite
 
 import pandas as pd
 
-from artist_transfer.reporting.artist_paper import EARLY, LABEL, METRICS, NETS, TABLE_NUMBERS, TARGETS
+from artist_transfer.reporting.artist_paper import EARLY, LABEL, METRICS, TABLE_NUMBERS, TARGETS, TRAINED
 from artist_transfer.reporting.artist_tables import OURS, WHOLE, merged_seeds, table_4, table_of_nets
 from artist_transfer.reporting.scores import number, percent
 from artist_transfer.reporting.tables import Table, text_of
@@ -69,7 +69,7 @@ def view_of_nets(score_table: pd.DataFrame, metric: str, *, level: float = 0.95)
         )
     number_of = f"Table {TABLE_NUMBERS[metric]}. " if metric in TABLE_NUMBERS else ""
     caption = f"{number_of}{METRICS.get(metric, metric)} on each target, {percent(level)} intervals"
-    heads = ("target", "source", "training artists", *(NETS.get(name, name) for name in names))
+    heads = ("target", "source", "training artists", *(TRAINED.get(name, name) for name in names))
     return Table(caption, heads, tuple(rows), frozenset(range(2, len(heads))), note=_note(table))
 
 
@@ -138,8 +138,9 @@ def view_4(score_table: pd.DataFrame) -> Table | None:
     )
     heads = ("model", "source", "GTZAN (accuracy)", "FMA small (accuracy)", "MagnaTagATune (AUC)")
     note = (
-        "Ours are a linear softmax (accuracy) and a linear classifier of tags (AUC). The papers' rows are of nets "
-        "trained on the Million Song Dataset, without intervals; numbers in brackets are their references."
+        "Ours are a linear softmax (accuracy) and a linear classifier of tags (AUC), where nothing else is said. The "
+        "papers' rows are of nets trained on the Million Song Dataset, without intervals; numbers in brackets are "
+        "their references."
     )
     return Table("Table 4. Beside other models", heads, rows, frozenset({2, 3, 4}), note=note)
 

@@ -40,6 +40,7 @@ def render_report(
     *,
     counts: Mapping[str, int],
     quarantine_table: pd.DataFrame,
+    exclusion_table: pd.DataFrame | None = None,
     split_facts: Mapping[str, Any],
     parameters: Mapping[str, Any],
     provenance: Mapping[str, Any],
@@ -64,6 +65,8 @@ def render_report(
     counts : mapping of str to int
         Tracks in, used, left out, artists, genres, …, in the order to show them.
     quarantine_table : pd.DataFrame [columns: track_id, path, artist_id, reason]
+    exclusion_table : pd.DataFrame, optional [columns: track_id, reason]
+        Songs that the corpus names and its reader left out.
     split_facts : mapping
         ``kind``, ``hash``, ``seed``, ``folds``, …; ``sizes`` is a mapping of fold to side to tracks.
     parameters : mapping
@@ -111,6 +114,7 @@ def render_report(
     if not scores or flat.get("embeddings", "not set") != "not set":
         paper = None  # somebody else's features have no row in the paper
     leakage, alarms = (None, []) if leakage_table is None else tables.leakage_view(leakage_table)
+    unread = exclusion_table if exclusion_table is not None and len(exclusion_table) else None
     context = {
         "title": title,
         "lead": _lead(flat, counts),
@@ -121,6 +125,7 @@ def render_report(
         "counts": tables.pairs_table(counts, "Counts", ("what", "number")),
         "reasons": tables.reasons_table(quarantine_table),
         "quarantine": tables.frame_table(quarantine_table, "Quarantine"),
+        "unread": None if unread is None else tables.frame_table(unread, "Songs that the reader left out"),
         "notes": list(notes),
         **_split_context(split_facts),
         "leakage": leakage,

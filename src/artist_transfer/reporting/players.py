@@ -1,4 +1,4 @@
-"""What an audio element in a page plays: a file by its relative path, or a snippet that the page carries with it.
+"""What an audio element in a page plays: a snippet that the page carries with it, or a file by its relative path.
 
 Snippets are mono MP3, which every browser plays and which has the same bytes in every run (an Ogg stream has a random
 serial number).
@@ -19,9 +19,10 @@ import soundfile
 from artist_transfer.audio.decode import resample, to_mono
 from artist_transfer.errors import ArtistTransferError
 
-WAYS = ("link", "inline", "none")
-POLICIES = {"link": "'self' file:", "inline": "data:", "none": "'none'"}
+WAYS = ("inline", "link", "none")
+FILES, CARRIED, NOTHING = "'self' file:", "data:", "'none'"
 """What a page's content security policy lets an audio element load."""
+LINKED = "plays the file where it is: the page has no room for it"
 RATE = 22_050  # Hz
 SMALLEST = 0.6  # of soundfile's compression level from 0 to 1: about 64 kbit/s at this rate
 SNIPPET_S = 12.0
@@ -37,7 +38,7 @@ class Player:
     source : str
         For the audio element; empty if there is none.
     note : str
-        Why not, or what it is; may be empty.
+        Why not, or what else there is to know; may be empty.
     """
 
     source: str = ""
@@ -53,17 +54,17 @@ class Players:
         Where the paths of the tracks begin; None if the sound is not at hand.
     page_folder : str or Path
         Where the page will be: links are relative to it.
-    audio : {"link", "inline", "none"}
-        Files where they are, snippets in the page, or no players.
+    audio : {"inline", "link", "none"}
+        Snippets in the page, files where they are, or no players.
     snippet_s : float > 0
         Seconds of a snippet, from the middle.
     inline_mb : float >= 0
-        All snippets together, as they stand in the page; what comes after that has no player.
+        All snippets together, as they stand in the page; what comes after that is linked.
 
     Attributes
     ----------
-    left_out : int
-        Snippets that would have passed the limit.
+    carried, linked : int
+        Sounds that are in the page, and links in place of snippets that would have passed the limit.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Players:
         corpus_root: str | Path | None,
         page_folder: str | Path,
         *,
-        audio: str = "link",
+        audio: str = "inline",
         snippet_s: float = SNIPPET_S,
         inline_mb: float = INLINE_MB,
     ) -> None:
@@ -79,7 +80,7 @@ class Players:
             raise ArtistTransferError(f"audio: {audio!r}; allowed are {', '.join(WAYS)}")
         if not snippet_s > 0 or not inline_mb >= 0:
             raise ArtistTransferError(f"snippet_s {snippet_s} and inline_mb {inline_mb}: allowed are > 0 and >= 0")
-        self.audio, self.left_out = audio, 0
+        self.audio, self.carried, self.linked = audio, 0, 0
         self._root = None if corpus_root is None else Path(corpus_root)
         self._page_folder, self._snippet_s = Path(page_folder), snippet_s
         self._room = round(inline_mb * 1e6)
@@ -87,8 +88,10 @@ class Players:
 
     @property
     def policy(self) -> str:
-        """Sources for the page's ``media-src``."""
-        return POLICIES[self.audio]
+        """Sources for the page's ``media-src``, once all of its players are made."""
+        if self.audio == "inline":
+            return f"{CARRIED} {FILES}" if self.linked else CARRIED
+        return FILES if self.audio == "link" else NOTHING
 
     def of_track(self, path: object) -> Player:
         """Return the player of a track.
@@ -141,8 +144,9 @@ class Players:
             return Player(note=str(error))
         source = "data:audio/mpeg;base64," + b64encode(data).decode()
         if len(source) > self._room:
-            self.left_out += 1
-            return Player(note="not in the page: it would be too large")
+            self.linked += 1
+            return Player(self._link(path), note=LINKED)
+        self.carried += 1
         self._room -= len(source)
         return Player(source)
 

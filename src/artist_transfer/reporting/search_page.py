@@ -1,6 +1,7 @@
 """The page of a search: what was asked, songs and artists like it with their scores and their sound, and the map.
 
-Equal inputs give equal bytes, and nothing is fetched but the sound files themselves. See
+Equal inputs give equal bytes. The page carries its sound, so that it can be moved or mailed; nothing is fetched but
+sound files for which it has no room. See
 `artist_transfer.reporting.shell` and `artist_transfer.reporting.players`.
 """
 
@@ -71,7 +72,8 @@ def render_search(
     map_table: pd.DataFrame | None,
     page_folder: str | Path,
     corpus_root: str | Path | None,
-    audio: str = "link",
+    corpus: str | None = None,
+    audio: str = "inline",
     snippet_s: float = SNIPPET_S,
     inline_mb: float = INLINE_MB,
     facts: Mapping[str, Any] | None = None,
@@ -92,12 +94,14 @@ def render_search(
         Where the page will be; links to sound files are relative to it.
     corpus_root : str or Path, optional
         Where the paths of the index begin; without it there are no players.
-    audio : {"link", "inline", "none"}
-        Play the files where they are, carry snippets in the page (so that it can be mailed), or neither.
+    corpus : str, optional
+        What the corpus of the index is called.
+    audio : {"inline", "link", "none"}
+        Carry snippets in the page (so that it can be mailed), play the files where they are, or neither.
     snippet_s : float > 0
         Seconds of a snippet.
     inline_mb : float >= 0
-        Of all snippets together.
+        Of all snippets together; what does not fit is linked.
     facts : mapping, optional
         Seed, git commit, …: shown as they are. No times, no hosts.
 
@@ -119,10 +123,11 @@ def render_search(
     figure = None
     if map_table is not None and len(map_table):
         figure = shown("map", *search_map_plot(index, query, songs, artists, map_table))
+    told = ({"corpus": corpus} if corpus else {}) | dict(facts or {})
     context = {
         "title": f"{'Artists and songs' if query.kind == 'artist' else 'Songs'} like {query.label}",
         "sections": [(each, SECTIONS[each]) for each in order],
-        "lead": _lead(index),
+        "lead": _lead(index, corpus),
         "asked": asked,
         "songs": song_rows,
         "artists": artist_rows,
@@ -131,7 +136,7 @@ def render_search(
         "sound_note": _sound_note(players, snippet_s),
         "media": players.policy,
         "figures": {"map": figure},
-        "provenance": tables.pairs_table(_provenance(index, query, facts or {}), "The search", ("what", "value")),
+        "provenance": tables.pairs_table(_provenance(index, query, told), "The search", ("what", "value")),
         "left_out": tables.reasons_table(index.left_out) if len(index.left_out) else None,
     }
     return render("search.html.j2", context)
@@ -205,12 +210,13 @@ def _artist_row(row: Mapping[Any, Any], players: Players) -> Row:
     )
 
 
-def _lead(index: SearchIndex) -> str:
+def _lead(index: SearchIndex, corpus: str | None) -> str:
     facts = index.facts
     out = f" ({facts['n_left_out']:,} tracks could not be embedded)" if facts["n_left_out"] else ""
     songs = f"{facts['n_songs']:,} song{'s' * (facts['n_songs'] != 1)}"
     artists = f" of {facts['n_artists']:,} artist{'s' * (facts['n_artists'] != 1)}" if facts["n_artists"] else ""
-    return f"Searched among {songs}{artists}{out}, by what {index.encoder.name} hears in them."
+    where = f"Searched in {corpus}, among" if corpus else "Searched among"
+    return f"{where} {songs}{artists}{out}, by what {index.encoder.name} hears in them."
 
 
 def _artist_note(query: Query) -> str:
@@ -228,8 +234,13 @@ def _sound_note(players: Players, snippet_s: float) -> str:
             "The players play the files where they are: they are silent if this page or the music is moved. "
             "With search.audio=inline the page carries its sound."
         )
-    more = f" {players.left_out} did not fit into the page." if players.left_out else ""
-    return f"The players have {snippet_s:g} seconds from the middle of each song, which this page carries.{more}"
+    note = f"The players have {snippet_s:g} seconds from the middle of each song, which this page carries."
+    if players.linked:
+        note += (
+            f" For {players.linked} of them it had no room (search.inline_mb): these play the files where they are, "
+            "and are silent if this page or the music is moved."
+        )
+    return note
 
 
 def _provenance(index: SearchIndex, query: Query, facts: Mapping[str, Any]) -> dict[str, object]:
@@ -239,7 +250,8 @@ def _provenance(index: SearchIndex, query: Query, facts: Mapping[str, Any]) -> d
         method = "each song looked at"
     else:
         method += f" ({', '.join(f'{key} {value}' for key, value in found_by.items())}), scores exact"
-    encoder = {f"encoder {key}".replace("_", " "): value for key, value in asdict(index.encoder).items()}
+    known = {key: value for key, value in asdict(index.encoder).items() if value is not None}
+    encoder = {f"encoder {key}".replace("_", " "): value for key, value in known.items()}
     return {
         "query": query.text if query.kind != "file" else query.label,  # a path is of one machine
         "read as": f"{query.kind} {query.key if query.kind != 'file' else query.label}",

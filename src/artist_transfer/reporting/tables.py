@@ -135,12 +135,13 @@ def pairs_table(pairs: Mapping[str, object], caption: str, columns: tuple[str, s
     return Table(caption, columns, rows, frozenset({1}) if numbers else frozenset())
 
 
-def reasons_table(quarantine_table: pd.DataFrame) -> Table:
+def reasons_table(quarantine_table: pd.DataFrame, caption: str = "Tracks left out, by reason") -> Table:
     """Count what was left out, by reason.
 
     Parameters
     ----------
     quarantine_table : pd.DataFrame [columns: track_id, reason]
+    caption : str
 
     Returns
     -------
@@ -152,7 +153,7 @@ def reasons_table(quarantine_table: pd.DataFrame) -> Table:
         kinds.setdefault(str(reason).partition(":")[0], []).append(str(track))
     ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     cells = tuple((kind, f"{len(tracks):,}", ", ".join(sorted(tracks)[:3])) for kind, tracks in ordered)
-    return Table("Tracks left out, by reason", ("reason", "tracks", "for instance"), cells, frozenset({1}))
+    return Table(caption, ("reason", "tracks", "for instance"), cells, frozenset({1}))
 
 
 def split_table(sizes: Mapping[str, Mapping[str, int]]) -> Table:

@@ -30,6 +30,7 @@ COLUMNS = ("track_id", "recording_id", "artist_id", "artist", "title", "genre_to
 VECTORS, TRACKS, LEFT_OUT, FACTS, NEIGHBOURS = (
     "embeddings.npy", "tracks.parquet", "left_out.parquet", "index.json", "neighbours.faiss",
 )  # fmt: skip
+ENCODING = ("segments", "placement")  # what an encoder says beside its net
 NO_EMBEDDING = "no embedding"
 ALL_ZERO = "the embedding is all zero, so it has no direction"
 _CHUNK = 1 << 15  # rows normalised at once
@@ -49,17 +50,30 @@ class Encoder:
         Of the spectrogram that it reads.
     weights_sha256 : str
         Of its weights, so that two trainings of one architecture are told apart.
+    segments : int > 0 or None
+        Segments of a song, at most, that one vector is the mean of; None if it is not known.
+    placement : str or None
+        Where in the song they are, see `artist_transfer.models.encoding.segment_starts`.
     """
 
     name: str
     width: int
     front_end: str
     weights_sha256: str
+    segments: int | None = None
+    placement: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         if not self.name or not self.width > 0:
             raise ArtistTransferError(f"encoder: name {self.name!r}, width {self.width}: a name and a width > 0 needed")
+
+    @property
+    def encoding(self) -> dict[str, Any] | None:
+        """How a song becomes one vector, as `artist_transfer.models.encoding.encode_songs` takes it, if it is known."""
+        if self.segments is None or self.placement is None:
+            return None
+        return {"segments": self.segments, "placement": self.placement}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +118,7 @@ class SearchIndex:
         return Approximate.read(self.folder / NEIGHBOURS, facts) if facts["method"] != "exact" else None
 
     def check(self, encoder: Encoder, *, what: str = "the query") -> None:
-        """Refuse vectors of another net.
+        """Refuse vectors of another net, or of songs that were cut up in another way.
 
         Parameters
         ----------
@@ -118,15 +132,17 @@ class SearchIndex:
         ArtistTransferError
             Naming what differs.
         """
-        differing = [
-            f"{field.name} {getattr(encoder, field.name)!r} instead of {getattr(self.encoder, field.name)!r}"
+        differing = {
+            field.name: f"{getattr(encoder, field.name)!r} instead of {getattr(self.encoder, field.name)!r}"
             for field in fields(Encoder)
             if getattr(encoder, field.name) != getattr(self.encoder, field.name)
-        ]
+        }
         if differing:
+            how = "in another way" if set(differing) <= set(ENCODING) else "by another net"
             raise ArtistTransferError(
-                f"search index {self.folder.name}: {what} was encoded by another net: {'; '.join(differing)}. Vectors "
-                "of different nets cannot be compared: encode both with the same one"
+                f"search index {self.folder.name}: {what} was encoded {how}: "
+                f"{'; '.join(f'{name} {said}' for name, said in differing.items())}. Such vectors cannot be compared: "
+                "encode both with the same net and the same segments"
             )
 
 

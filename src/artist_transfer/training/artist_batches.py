@@ -18,7 +18,7 @@ from torch import Tensor
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.training.artist_songs import Songs
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
 
 _TRAINING, _VALIDATION = 47, 53  # keep these random numbers apart from the others that a seed makes
 
@@ -198,16 +198,14 @@ class SiameseSampler(PlainSampler):
         if len(lonely):
             raise ArtistTransferError(
                 f"{len(lonely)} artists have one training song, two are needed for a positive; the first is "
-                f"{songs.names[lonely[0]]!r}"
+                f"{songs.names[lonely[0]]!r}. Allowed: sets.songs and sets.division with two training songs an artist "
+                "or more"
             )
         for side, by_artist in (("training", self._training), ("validation", self._validation)):
             others = by_artist.counts.sum() - by_artist.counts
             others[by_artist.counts == 0] = negatives
             if others.min() < negatives:
-                raise ArtistTransferError(
-                    f"{negatives} negatives are wanted, but there are only {others.min()} {side} songs that are not "
-                    f"of artist {songs.names[int(others.argmin())]!r}"
-                )
+                raise ArtistTransferError(_too_few(songs, by_artist.counts, others, side, negatives))
 
     def _members(self, anchors: np.ndarray, generator: np.random.Generator, *, validation: bool = False) -> np.ndarray:
         side = self._validation if validation else self._training
@@ -216,6 +214,18 @@ class SiameseSampler(PlainSampler):
             alone = self._validation.counts[self._songs.labels[anchors]] < 2
             positives[alone] = self._training.any_of(anchors[alone], generator)
         return np.column_stack([anchors, positives, side.others(anchors, self.columns - 2, generator)])
+
+
+def _too_few(songs: Songs, counts: np.ndarray, others: np.ndarray, side: str, negatives: int) -> str:
+    """Say what is there, and which parameters give more songs or ask for fewer."""
+    least = int(others.min())
+    there = f"{int((counts > 0).sum())} artists with {int(counts.sum())} {side} songs"
+    fewer = f"artist_training.negatives up to {least}, or " if least else ""
+    return (
+        f"artist_training.negatives={negatives}: there are only {least} {side} songs that are not of artist "
+        f"{songs.names[int(others.argmin())]!r} ({there}). Allowed: {fewer}a larger set, by more artists "
+        f"(sets.sizes) or by more {side} songs of each (sets.songs, sets.division)"
+    )
 
 
 class _ByArtist:

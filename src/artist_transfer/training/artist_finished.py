@@ -16,7 +16,7 @@ from artist_transfer.training.artist_loop import ArtistTrainResult, History, Pro
 from artist_transfer.training.artist_parameters import ArtistTrainParams
 from artist_transfer.training.artist_songs import Songs
 from artist_transfer.training.checkpoints import Stop, only_one, remove_checkpoints, stop_on_sigterm
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
 
 HISTORY = "history.json"
 

@@ -33,8 +33,8 @@ from artist_transfer.training.checkpoints import (
     restore_optimisers,
     save_checkpoint,
 )
-from artist_transfer.training.crops import FrameStore
 from artist_transfer.training.devices import memory_errors, surroundings
+from artist_transfer.training.frame_store import FrameStore
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # updates done, updates at most, latest losses
 History = list[dict[str, Any]]

@@ -10,7 +10,7 @@ import numpy as np
 
 from artist_transfer.artifacts import fingerprint
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.training.crops import FrameStore
+from artist_transfer.training.frame_store import FrameStore
 
 SIDES = ("train", "validation")
 _CHUNK = 1 << 16  # frames

@@ -26,8 +26,9 @@ from torch import Tensor
 
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.models.dcnn import MultiTaskNet
-from artist_transfer.training.crops import CropSampler, FrameStore
+from artist_transfer.training.crops import CropSampler
 from artist_transfer.training.devices import OwnGenerator
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.graphs import CaptureError, capture, set_capturable
 from artist_transfer.training.losses import Precision, update
 from artist_transfer.training.parameters import Engine

@@ -32,10 +32,11 @@ from artist_transfer.training.checkpoints import (
     save_checkpoint,
     stop_on_sigterm,
 )
-from artist_transfer.training.crops import CropSampler, FrameStore
+from artist_transfer.training.crops import CropSampler
 from artist_transfer.training.devices import memory_errors, surroundings
 from artist_transfer.training.engine import FastEngine, Fetched, resolve_engine
 from artist_transfer.training.finished import NetPlace, TrainedNet
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.losses import make_optimisers, update
 from artist_transfer.training.parameters import History, TrainParams, TrainResult
 from artist_transfer.training.ranks import ALONE, Ranks

@@ -22,9 +22,9 @@ from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 from artist_transfer.processes import cpu_count, end_with_parent
 from artist_transfer.training.checkpoints import Interrupted, only_one, stop_on_sigterm
-from artist_transfer.training.crops import FrameStore
 from artist_transfer.training.devices import pin_threads
 from artist_transfer.training.finished import facts_of, save_finished
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import TrainParams, train
 from artist_transfer.training.ranks import PATIENCE, GroupRanks, PeerLost
 from artist_transfer.training.targets import TaskTargets

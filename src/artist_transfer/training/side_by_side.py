@@ -22,11 +22,11 @@ import torch
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning, DeviceLost
 from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 from artist_transfer.training.checkpoints import Interrupted, Stop, only_one, stop_on_sigterm
-from artist_transfer.training.crops import FrameStore
 from artist_transfer.training.devices import OutOfMemory, raise_if_lost, surroundings
 from artist_transfer.training.engine import resolve_engine
 from artist_transfer.training.failures import FAILURES
 from artist_transfer.training.finished import NetPlace, TrainedNet
+from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import updates
 from artist_transfer.training.parameters import TrainParams, TrainResult
 from artist_transfer.training.targets import TaskTargets

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from artist_transfer.pipelines.artist_evaluation.items import PROJECTED
 from artist_transfer.pipelines.artist_evaluation.params import ArtistEvaluationBlock, read_targets
-from artist_transfer.pipelines.artist_evaluation.scoring import Heard, evaluate, score_tables
+from artist_transfer.pipelines.artist_evaluation.scoring import evaluate, score_tables
+from artist_transfer.pipelines.artist_evaluation.systems import (
+    Setting,
+    facts_of,
+    heard_of,
+    plain_systems,
+    projected_systems,
+)
 from artist_transfer.pipelines.artist_evaluation.targets import Target, open_targets
-from artist_transfer.pipelines.artist_learning.encoders import RELEASED, NamedNet, embed, find_encoder
 from artist_transfer.pipelines.artist_learning.params import EncodingBlock
 
-if TYPE_CHECKING:
-    import torch
-
-    from artist_transfer.evaluation.embeddings import Embeddings
-
 log = logging.getLogger(__name__)
-
-MFCC = "mfcc"
 
 
 def evaluate_nets(
     artist_nets_manifest: dict[str, Any],
+    artist_set_table: pd.DataFrame,
     usable_table: pd.DataFrame,
     split_table: pd.DataFrame,
     mel_manifest: dict[str, Any],
@@ -43,6 +42,8 @@ def evaluate_nets(
     ----------
     artist_nets_manifest : dict
         The nets.
+    artist_set_table : pd.DataFrame
+        Which songs they learned: a discriminant is fitted on these.
     usable_table, split_table : pd.DataFrame
         Tracks and sides of the run's own corpus.
     mel_manifest : dict
@@ -72,34 +73,35 @@ def evaluate_nets(
     from artist_transfer.training.devices import pin_threads, resolve_device
 
     pin_threads(threads)
-    where = resolve_device(device)
+    setting = Setting(encoding, resolve_device(device), cache_root)
     names = read_targets(evaluation.targets)
     own = (usable_table, split_table, mel_manifest)
     targets = list(open_targets(names, cache_root=cache_root, own=own, folds=evaluation.folds, seed=evaluation.seed))
-    nets = list(_named(artist_nets_manifest["nets"], evaluation, cache_root, released_weights))
-    systems = {named.name: {"net": kind, "n_artists_trained": artists} for named, kind, artists, _, _ in nets}
-    if evaluation.mfcc:
-        systems[MFCC] = {"net": MFCC}
+    systems = list(
+        plain_systems(
+            artist_nets_manifest["nets"], evaluation, cache_root=cache_root, released_weights=released_weights
+        )
+    )
+    unfitted: dict[str, str] = {}
+    if evaluation.discriminant is not None:
+        home = Target("self", usable_table, mel_manifest, split_table, own=True)
+        projected, unfitted = projected_systems(systems, home, artist_set_table, evaluation, setting)
+        systems += projected
     scores, comparisons, facts = [], [], {}
     for target in targets:
-        heard = [
-            _heard(target, named, fold, trial, evaluation, encoding, where, cache_root)
-            for named, _, _, fold, trial in nets
-        ]
-        if evaluation.mfcc:
-            heard.append(Heard(MFCC, None, 0, partial(_mfcc, target)))
-        items = evaluate(target, heard, evaluation)
-        table, differences = score_tables(items, target, systems, evaluation)
+        items = evaluate(target, heard_of(target, systems, evaluation, setting), evaluation)
+        table, differences = score_tables(items, target, facts_of(systems), evaluation)
         scores.append(table)
         comparisons.append(differences)
+        skipped = items.skipped | unfitted
         facts[target.name] = {
             "tracks": len(target.usable_table),
             "folds": len(target.folds),
             "list_hash": target.list_hash,
-            "skipped": items.skipped,
+            "skipped": skipped,
             "left_out": {name: count for name, count in items.counts.items() if count},
         }
-        for metric, reason in items.skipped.items():
+        for metric, reason in skipped.items():
             log.warning("Target %s: %s is not scored: %s", target.name, metric, reason)
     score_table = pd.concat(scores, ignore_index=True)
     return score_table, pd.concat(comparisons, ignore_index=True), facts, flat_scores(score_table)
@@ -122,10 +124,15 @@ def flat_scores(score_table: pd.DataFrame) -> dict[str, float]:
         return {}
     whole = score_table[score_table["of"].isin(["overall", "macro"])]
     return {
-        f"{row['target']}.{row['system']}.{row['metric']}{end}": float(row[column])
+        f"{row['target']}.{_flat(row['system'])}.{row['metric']}{end}": float(row[column])
         for row in whole.to_dict("records")
         for column, end in (("value", ""), ("low", "_low"), ("high", "_high"))
     }
+
+
+def _flat(system: str) -> str:
+    """Spell a system so that MLflow takes it as part of a metric's name."""
+    return system.replace(" + ", "-with-")
 
 
 def list_runs(
@@ -150,8 +157,9 @@ def list_runs(
     whole = artist_score_table[artist_score_table["of"].isin(["overall", "macro"])]
     runs = []
     for system, rows in whole.groupby("system", sort=True):
-        nets = [net for net in artist_nets_manifest["nets"] if net["system"] == system]
-        params = {"net": nets[0]["kind"] if nets else system, "artists": nets[0]["artists"] if nets else None}
+        nets = [net for net in artist_nets_manifest["nets"] if net["system"] == str(system).removesuffix(PROJECTED)]
+        kind = str(rows["net"].iloc[0])
+        params = {"net": kind if nets else system, "artists": nets[0]["artists"] if nets else None}
         metrics = {f"{row.target}.{row.metric}": row.value for row in rows.itertuples() if row.value == row.value}
         runs.append(
             {
@@ -163,71 +171,3 @@ def list_runs(
             }
         )
     return runs
-
-
-def _named(
-    nets: Sequence[dict[str, Any]], evaluation: ArtistEvaluationBlock, cache_root: str, released_weights: str | None
-) -> Iterator[tuple[NamedNet, str, int | None, int | None, int]]:
-    """Give every net with its kind, artists, fold and number among its system's nets."""
-    from artist_transfer.models.files import load_artist_net
-
-    seeds = sorted({net["seed"] for net in nets})
-    for net in nets:
-        named = NamedNet.of(net["system"], load_artist_net(net["folder"]))
-        yield named, net["kind"], net["artists"], net["fold"], seeds.index(net["seed"])
-    if evaluation.released:
-        named = find_encoder(RELEASED, cache_root=cache_root, released_weights=released_weights)
-        yield named, "released", 10_000, None, 0
-
-
-def _heard(
-    target: Target,
-    named: NamedNet,
-    fold: int | None,
-    trial: int,
-    evaluation: ArtistEvaluationBlock,
-    encoding: EncodingBlock,
-    device: torch.device,
-    cache_root: str,
-) -> Heard:
-    number = trial if target.own or fold is None else trial * 100 + fold  # elsewhere a net of each fold is a trial
-    get = partial(_vectors, target, named, evaluation, encoding, device, cache_root)
-    return Heard(named.name, fold, number, get)
-
-
-def _vectors(
-    target: Target,
-    named: NamedNet,
-    evaluation: ArtistEvaluationBlock,
-    encoding: EncodingBlock,
-    device: torch.device,
-    cache_root: str,
-    train_ids: Sequence[str],
-) -> Embeddings:
-    from artist_transfer.evaluation.linear_discriminant import fit_linear_discriminant
-
-    embeddings, _ = embed(
-        named, target.usable_table, target.mel_manifest, encoding, device=device, cache_root=cache_root
-    )
-    if evaluation.discriminant is None:
-        return embeddings
-    there = set(embeddings.track_ids)
-    fitted = fit_linear_discriminant(
-        embeddings,
-        target.labels("artist_id"),
-        [track for track in train_ids if track in there],
-        n_components=evaluation.discriminant,
-    )
-    return fitted.transform(embeddings)
-
-
-def _mfcc(target: Target, train_ids: Sequence[str]) -> Embeddings:
-    from artist_transfer.audio.store import MelStore
-    from artist_transfer.evaluation.embedding_baselines import mfcc_embeddings
-    from artist_transfer.models.artist_net import CROP
-
-    tracks = target.usable_table[target.usable_table["n_frames"] >= CROP]  # as many as the nets can encode
-    store = MelStore(target.mel_manifest, tracks)
-    known = set(tracks["track_id"])
-    fit = [track for track in train_ids if track in known]
-    return mfcc_embeddings(store, sorted(known), fit_ids=fit)

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from artist_transfer.pipelines.artist_evaluation import nodes, reports
+from artist_transfer.pipelines.artist_evaluation import nodes, plots, reports
 
 SHOWN = ["artist_track_map_table", "genre_track_map_table"]
 
@@ -26,6 +26,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                 nodes.evaluate_nets,
                 inputs=[
                     "artist_nets_manifest",
+                    "artist_set_table",
                     "usable_table",
                     "split_table",
                     "mel_manifest",
@@ -65,14 +66,9 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                 name="show_tracks",
             ),
             Node(
-                reports.plot_artist_nets,
+                plots.plot_artist_nets,
                 inputs=["artist_score_table", "artist_net_table", *SHOWN],
-                outputs=[
-                    "artist_number_plot",
-                    "artist_curve_plot",
-                    "track_by_artist_plot",
-                    "track_by_genre_plot",
-                ],
+                outputs=plots.PLOTS,
                 name="plot_artist_nets",
             ),
             Node(
@@ -81,6 +77,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                     "parameters",
                     "corpus_facts",
                     "count_facts",
+                    "exclusion_table",
                     "quarantine_table",
                     "leakage_table",
                     "artist_set_table",

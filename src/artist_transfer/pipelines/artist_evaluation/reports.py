@@ -1,4 +1,4 @@
-"""Nodes that show what artist-label nets learned: maps, nearest artists, scores by number of artists, the page."""
+"""Nodes that show what artist-label nets learned: maps, nearest artists, the page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from artist_transfer.pipelines.artist_evaluation.params import ArtistEvaluationBlock
 from artist_transfer.pipelines.artist_learning.encoders import NamedNet, embed
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAP_COLUMNS = ["track_id", "artist_id", "artist", "title", "genre", "x", "y"]
+NAMED = 50  # songs that a note names
 NEIGHBOUR_COLUMNS = ["artist_id", "artist", "rank", "neighbour_id", "neighbour", "score"]
 
 
@@ -79,46 +79,11 @@ def show_tracks(
     return maps[0], maps[1], nearest_artists(index)
 
 
-def plot_artist_nets(
-    artist_score_table: pd.DataFrame,
-    artist_net_table: pd.DataFrame,
-    artist_track_map_table: pd.DataFrame,
-    genre_track_map_table: pd.DataFrame,
-) -> tuple[go.Figure, go.Figure, go.Figure, go.Figure]:
-    """Draw scores over the number of artists, training curves, and the maps.
-
-    Parameters
-    ----------
-    artist_score_table : pd.DataFrame
-        All scores.
-    artist_net_table : pd.DataFrame
-        Losses by net and epoch.
-    artist_track_map_table, genre_track_map_table : pd.DataFrame
-        Tracks in the plane.
-
-    Returns
-    -------
-    artist_number_plot, artist_curve_plot, track_by_artist_plot, track_by_genre_plot : go.Figure
-        The plots.
-    """
-    from artist_transfer.reporting import artist_figures as draw
-    from artist_transfer.reporting.artist_maps import tracks_by_artist_plot, tracks_by_genre_plot
-
-    metrics = list(artist_score_table["metric"].unique()) if len(artist_score_table) else []
-    metric = next((name for name in ("map", "artist_map", "auc") if name in metrics), None)
-    nothing = go.Figure(layout={"title": {"text": "Nothing was scored"}, "template": "plotly_white"})
-    return (
-        nothing if metric is None else draw.by_artists_plot(artist_score_table, metric),
-        draw.training_plot(artist_net_table),
-        tracks_by_artist_plot(artist_track_map_table) if len(artist_track_map_table) else nothing,
-        tracks_by_genre_plot(genre_track_map_table) if len(genre_track_map_table) else nothing,
-    )
-
-
 def write_artist_report(
     parameters: dict[str, Any],
     corpus_facts: dict[str, Any],
     count_facts: dict[str, int],
+    exclusion_table: pd.DataFrame,
     quarantine_table: pd.DataFrame,
     leakage_table: pd.DataFrame,
     artist_set_table: pd.DataFrame,
@@ -141,8 +106,8 @@ def write_artist_report(
         All parameters of the run.
     corpus_facts, count_facts, artist_set_facts, artist_nets_manifest, artist_evaluation_facts : dict
         Facts of the rooms.
-    quarantine_table, leakage_table, artist_set_table, artist_net_table : pd.DataFrame
-        What was left out, what is shared, the sets, the training.
+    exclusion_table, quarantine_table, leakage_table, artist_set_table, artist_net_table : pd.DataFrame
+        What the reader and the decoder left out, what is shared, the sets, the training.
     artist_score_table, artist_comparison_table : pd.DataFrame
         Scores and differences.
     artist_track_map_table, genre_track_map_table, artist_neighbour_table : pd.DataFrame
@@ -163,9 +128,10 @@ def write_artist_report(
     return render_artist_report(
         counts=count_facts,
         quarantine_table=quarantine_table,
+        exclusion_table=exclusion_table,
         exclusions=_exclusions(corpus_facts, artist_set_facts, artist_evaluation_facts),
         artist_set_table=first[first["kind"] == kind].drop(columns=["fold", "kind"]),
-        lists=_lists(corpus_facts, artist_evaluation_facts),
+        lists=_lists(corpus_facts, artist_set_facts, artist_evaluation_facts),
         leaks=_leaks(leakage_table),
         history=artist_net_table,
         score_table=artist_score_table,
@@ -188,16 +154,25 @@ def _exclusions(
         if "artist" in facts:
             few = facts["artist"]["artists with fewer songs"]["count"]
             found[f"fold {fold}: training artists with too few songs"] = int(few)
+    read = set_facts["list"]["read"]
+    if read:
+        found["songs of the artist list that are not in this corpus"] = int(read["not there"]["count"])
     for target, facts in evaluation_facts.items():
         found |= {f"{target}: {what}": int(count) for what, count in facts["left_out"].items()}
     return found
 
 
-def _lists(corpus_facts: Mapping[str, Any], evaluation_facts: Mapping[str, Any]) -> list[dict[str, object]]:
+def _lists(
+    corpus_facts: Mapping[str, Any], set_facts: Mapping[str, Any], evaluation_facts: Mapping[str, Any]
+) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     known = corpus_facts.get("lists")
     if known:
         found.append({"target": "self", "list": known["name"], "tracks": known["entries"], "hash": known["sha256"]})
+    read = set_facts["list"]["read"]
+    if read:
+        about = {"list": f"sets of artists from {read['file']}", "tracks": read["songs"], "hash": read["sha256"]}
+        found.append({"target": "self", **about})
     for target, facts in evaluation_facts.items():
         if facts["list_hash"]:
             found.append(
@@ -218,6 +193,13 @@ def _leaks(leakage_table: pd.DataFrame) -> list[str]:
 
 def _notes(set_facts: Mapping[str, Any], evaluation_facts: Mapping[str, Any]) -> list[str]:
     notes = [f"No {kind} net: {reason}." for kind, reason in set_facts["skipped"].items()]
+    listed = set_facts["list"]
+    if listed["read"] and listed["read"]["not there"]["count"]:
+        names = listed["read"]["not there"]["names"]
+        more = f" and {len(names) - NAMED:,} more, all of them in artist_set_facts" if len(names) > NAMED else ""
+        notes.append(f"Of the artist list these songs are not in this corpus: {', '.join(names[:NAMED])}{more}.")
+    if listed["not_written"]:
+        notes.append(f"The sets were not written as an artist list: {listed['not_written']}.")
     for target, facts in evaluation_facts.items():
         notes += [f"Target {target}, {metric}: {reason}." for metric, reason in facts["skipped"].items()]
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,21 @@ class NamedNet:
         from artist_transfer.search.index import Encoder
 
         return Encoder(self.name, self.net.config.features, "ismir", self.key)
+
+    def encoder_of(self, encoding: EncodingBlock) -> Encoder:
+        """Return what an index says of its encoder and of how songs became one vector.
+
+        Parameters
+        ----------
+        encoding : EncodingBlock
+            Segments of a song.
+
+        Returns
+        -------
+        Encoder
+            Both.
+        """
+        return replace(self.encoder, **encoding.model_dump())
 
 
 def find_encoder(encoder: str, *, cache_root: str, released_weights: str | None) -> NamedNet:

@@ -21,6 +21,28 @@ if TYPE_CHECKING:
     from artist_transfer.training.artist_songs import Songs
 
 
+def without_short(usable_table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Set songs aside that are shorter than a crop of the nets, before sets are drawn from the others.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        Tracks with their ``n_frames``.
+
+    Returns
+    -------
+    long_enough : pd.DataFrame
+        The others.
+    facts : dict
+        ``frames`` of a crop, ``count`` and ``tracks`` of what is set aside.
+    """
+    from artist_transfer.models.artist_net import CROP
+
+    short = usable_table["n_frames"] < CROP
+    left_out = sorted(usable_table.loc[short, "track_id"])
+    return usable_table[~short], {"frames": CROP, "count": len(left_out), "tracks": left_out}
+
+
 def songs_of(kind: str, chosen: pd.DataFrame, usable_table: pd.DataFrame, tags: list[str]) -> Songs:
     """Take the songs of a set with what a net of this kind learns of them.
 
@@ -125,7 +147,7 @@ def train_net(
     if len(short):
         raise ArtistTransferError(
             f"{len(short)} songs of the set are shorter than a crop of {config.crop} frames (3 s); the first is "
-            f"{short['track_id'].iloc[0]}. Raise mel.probe.min_duration_s to 3.1 to set them aside"
+            f"{short['track_id'].iloc[0]}. Sets are drawn from the others: see `without_short`"
         )
     with bars.training_bar(label) as progress:
         return train_artist_cached(

@@ -12,6 +12,7 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.agf_study.params import read_numbers
 from artist_transfer.pipelines.artist_learning import nets, sets
+from artist_transfer.pipelines.artist_learning.listed import as_artist_list, find_listed
 from artist_transfer.pipelines.artist_learning.params import (
     ArtistStudyBlock,
     ArtistTrainingBlock,
@@ -41,18 +42,21 @@ class ArtistNets:
         self,
         usable_table: pd.DataFrame,
         split_table: pd.DataFrame,
+        list_name_table: pd.DataFrame,
         sets_block: SetsBlock,
         study: ArtistStudyBlock,
         seed: int,
-    ) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """Draw the sets of artists that the nets of every fold learn.
+    ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+        """Draw the sets of artists that the nets of every fold learn, or take them from a list.
 
         Parameters
         ----------
         usable_table, split_table : pd.DataFrame
             Tracks and their sides; artists of the test side are in no set.
+        list_name_table : pd.DataFrame
+            What an artist list calls the songs.
         sets_block : SetsBlock
-            Sizes and songs.
+            Sizes and songs, and the list if there is one.
         study : ArtistStudyBlock
             Kinds of net, where the job has none of its own.
         seed : int
@@ -62,6 +66,8 @@ class ArtistNets:
         -------
         artist_set_table : pd.DataFrame
             fold, kind (artist, tag), set, artist_id, track_id, position, side.
+        artist_list_table : pd.DataFrame
+            The sets of the first fold in the form of the ISMIR paper's list.
         artist_set_facts : dict
             ``kinds``, ``sizes``, ``seeds``, ``skipped``, and what was left out by fold.
 
@@ -78,19 +84,29 @@ class ArtistNets:
             kinds = tuple(kind for kind in kinds if kind != "tag")
             if not kinds:
                 raise ArtistTransferError(f"a tag-label net cannot be trained: {skipped['tag']}")
+        usable_table, short = nets.without_short(usable_table)
+        for track in short["tracks"]:
+            log.warning("In no set: %s is shorter than a crop of %d frames (3 s)", track, short["frames"])
         folds = sorted(int(fold) for fold in split_table["fold"].unique())
         tracks = {fold: tracks_of(usable_table, split_table, fold=fold, side="train") for fold in folds}
+        listed = None if sets_block.artist_list is None else find_listed(sets_block.artist_list, list_name_table)
         if sets_block.sizes is None:
-            sizes = [min(sets.available(own, sets_block, seed=seed) for own in tracks.values())]
+            sizes = [min(sets.available(own, sets_block, seed=seed, listed=listed) for own in tracks.values())]
         else:
             sizes = sorted(read_numbers(sets_block.sizes, least=2))
         tables, facts = [], {}
         for fold, own in tracks.items():
-            table, facts[str(fold)] = sets.sets_of_fold(own, sets_block, kinds=kinds, sizes=sizes, seed=seed)
+            table, facts[str(fold)] = sets.sets_of_fold(
+                own, sets_block, kinds=kinds, sizes=sizes, seed=seed, listed=listed
+            )
             tables.append(table.assign(fold=fold))
         log.info("Sets of %s artists with %d songs, %d folds", sizes, sets_block.songs, len(folds))
         told = {"kinds": list(kinds), "sizes": sizes, "seeds": seeds, "skipped": skipped, "folds": facts}
-        return pd.concat(tables, ignore_index=True)[sets.COLUMNS], told
+        chosen = pd.concat(tables, ignore_index=True)[sets.COLUMNS]
+        written, reason = as_artist_list(chosen, list_name_table)
+        told["shorter than a crop"] = short
+        told["list"] = {"read": None if listed is None else listed.facts, "not_written": reason}
+        return chosen, written, told
 
     def learn_nets(
         self,

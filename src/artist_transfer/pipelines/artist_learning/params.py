@@ -22,6 +22,9 @@ class SetsBlock(Block):
         None, description="training/validation/test songs of an artist; null: 15/3/2, from 10,000 artists on 17/1/2"
     )
     top_tags: int = Field(50, ge=1, description="tags of the tag-label net")
+    artist_list: str | None = Field(
+        None, description="msd-artist-list.pkl or another of its form, which the sets come from; null: they are drawn"
+    )
 
     @field_validator("sizes", mode="before")
     @classmethod

@@ -25,8 +25,15 @@ def create_pipeline(*, kinds: tuple[str, ...] = (), **kwargs: object) -> Pipelin
         nodes=[
             Node(
                 nodes.choose_sets,
-                inputs=["usable_table", "split_table", "params:sets", "params:artist_study", "params:seed"],
-                outputs=["artist_set_table", "artist_set_facts"],
+                inputs=[
+                    "usable_table",
+                    "split_table",
+                    "list_name_table",
+                    "params:sets",
+                    "params:artist_study",
+                    "params:seed",
+                ],
+                outputs=["artist_set_table", "artist_list_table", "artist_set_facts"],
                 name="choose_sets",
             ),
             Node(

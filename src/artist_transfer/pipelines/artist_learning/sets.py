@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.artist_learning.listed import ListedArtists
 from artist_transfer.pipelines.artist_learning.params import SetsBlock
 
 COLUMNS = ["fold", "kind", "set", "artist_id", "track_id", "position", "side"]
 
 
-def available(tracks: pd.DataFrame, block: SetsBlock, *, seed: int) -> int:
+def available(tracks: pd.DataFrame, block: SetsBlock, *, seed: int, listed: ListedArtists | None = None) -> int:
     """Count the artists that have enough songs.
 
     Parameters
@@ -24,6 +25,8 @@ def available(tracks: pd.DataFrame, block: SetsBlock, *, seed: int) -> int:
         Songs an artist.
     seed : int
         Of the sets.
+    listed : ListedArtists, optional
+        The list that they come from, if they are not drawn.
 
     Returns
     -------
@@ -37,6 +40,8 @@ def available(tracks: pd.DataFrame, block: SetsBlock, *, seed: int) -> int:
     """
     from artist_transfer.corpora.artist_sets import artist_sets
 
+    if listed is not None:
+        return listed.available(tracks, block)
     _, facts = artist_sets(tracks, sizes=[2], songs=block.songs, division=block.division, seed=seed)
     few: Any = facts["artists with fewer songs"]
     artists: Any = facts["artists"]
@@ -44,7 +49,13 @@ def available(tracks: pd.DataFrame, block: SetsBlock, *, seed: int) -> int:
 
 
 def sets_of_fold(
-    tracks: pd.DataFrame, block: SetsBlock, *, kinds: Sequence[str], sizes: Sequence[int], seed: int
+    tracks: pd.DataFrame,
+    block: SetsBlock,
+    *,
+    kinds: Sequence[str],
+    sizes: Sequence[int],
+    seed: int,
+    listed: ListedArtists | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Draw the nested sets of a fold, of artists and of songs with tags.
 
@@ -60,6 +71,8 @@ def sets_of_fold(
         Numbers of artists.
     seed : int
         Of the draw.
+    listed : ListedArtists, optional
+        The list that the sets of artists come from, if they are not drawn.
 
     Returns
     -------
@@ -72,7 +85,12 @@ def sets_of_fold(
 
     tables, facts = [], {}
     if set(kinds) - {"tag"}:
-        table, facts["artist"] = artist_sets(tracks, sizes=sizes, songs=block.songs, division=block.division, seed=seed)
+        if listed is not None:
+            table, facts["artist"] = listed.sets(tracks, sizes, block)
+        else:
+            table, facts["artist"] = artist_sets(
+                tracks, sizes=sizes, songs=block.songs, division=block.division, seed=seed
+            )
         tables.append(table.assign(kind="artist"))
     if "tag" in kinds:
         for size in sizes:

@@ -10,6 +10,8 @@ import pandas as pd
 from artist_transfer.pipelines.artist_evaluation.targets import save_target
 from artist_transfer.pipelines.artist_learning.encoders import embed, find_encoder
 from artist_transfer.pipelines.artist_learning.params import EncodingBlock
+from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.retrieve.corpora import remember_corpus
 from artist_transfer.pipelines.retrieve.params import SearchBlock
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ def embed_corpus(
     released_weights: str | None,
     target: str | None,
     encoding: EncodingBlock,
+    mel: MelBlock,
     search: SearchBlock,
     device: str,
     threads: int | None,
@@ -44,9 +47,11 @@ def embed_corpus(
     released_weights : str or None
         The authors' file; None fetches it.
     target : str or None
-        Name under which `artist_evaluation.targets` finds the corpus; None is the kind of the corpus.
+        Name under which `retrieve` and `artist_evaluation.targets` find the corpus; None is the kind of the corpus.
     encoding : EncodingBlock
         Segments of a song.
+    mel : MelBlock
+        What counted as usable: a file that is asked for is held to the same.
     search : SearchBlock
         From how many songs on the index is approximate.
     device : str
@@ -75,7 +80,8 @@ def embed_corpus(
     )
     for track, reason in left_out.items():
         log.warning("Not embedded: %s: %s", track, reason)
-    index = cached_index(cache_root, embeddings, usable_table, named.encoder, exact_up_to=search.exact_up_to, seed=seed)
+    made_by = named.encoder_of(encoding)
+    index = cached_index(cache_root, embeddings, usable_table, made_by, exact_up_to=search.exact_up_to, seed=seed)
     name = target or corpus_facts["corpus"]
     save_target(cache_root, name, usable_table, mel_manifest, corpus_facts)
     log.info("%d tracks embedded by %s; the corpus is now known as %s", len(embeddings.track_ids), named.name, name)
@@ -84,7 +90,9 @@ def embed_corpus(
         "encoder": encoder,
         "target": name,
         "corpus_root": corpus_facts["root"],
+        "probe": mel.probe.model_dump(),
         "tracks": len(embeddings.track_ids),
         "left_out": left_out,
     }
+    remember_corpus(cache_root, manifest)
     return manifest, pd.DataFrame({"track_id": embeddings.track_ids, "embedding": list(embeddings.vectors)})

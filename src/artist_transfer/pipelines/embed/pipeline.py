@@ -31,6 +31,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                     "params:released_weights",
                     "params:target",
                     "params:encoding",
+                    "params:mel",
                     "params:search",
                     "params:device",
                     "params:threads",

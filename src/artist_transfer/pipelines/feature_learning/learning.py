@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from artist_transfer.audio.store import MelStore
     from artist_transfer.models.dcnn import DcnnConfig
-    from artist_transfer.training.crops import FrameStore
+    from artist_transfer.training.frame_store import FrameStore
     from artist_transfer.training.loop import TrainedNet, TrainParams
     from artist_transfer.training.targets import TaskTarget, TaskTargets
 
@@ -216,7 +216,8 @@ def train_params(around: Surroundings, *, seed: int | None = None) -> TrainParam
 def rank_store(mel_manifest: Mapping[str, Any], tracks: pd.DataFrame, device: torch.device) -> FrameStore:
     """Gather the training frames where the nets will draw from them; gigabytes for a large corpus.
 
-    Opens the shards itself, so that what is handed to another process is small.
+    Frames that fit into no memory stay in the shards, and nothing is copied. Opens the shards itself, so that what is
+    handed to another process is small.
 
     Parameters
     ----------
@@ -236,7 +237,8 @@ def rank_store(mel_manifest: Mapping[str, Any], tracks: pd.DataFrame, device: to
     from tqdm.auto import tqdm
 
     from artist_transfer.audio.store import MelStore
-    from artist_transfer.training.crops import FrameStore
+    from artist_transfer.training.frame_store import FrameStore
+    from artist_transfer.training.mapped_frames import FramePlaces
 
     store = MelStore(mel_manifest, tracks)
     ids = tracks["track_id"].tolist()
@@ -249,7 +251,9 @@ def rank_store(mel_manifest: Mapping[str, Any], tracks: pd.DataFrame, device: to
                 bar.update(1)
                 return store.frames(track_id)
 
-        return FrameStore.build(Counted(), ids, device=device, n_frames=lengths)
+        return FrameStore.build(
+            Counted(), ids, device=device, n_frames=lengths, places=lambda: FramePlaces(*store.places(ids))
+        )
 
 
 def source_key(tracks: pd.DataFrame, front_end: Mapping[str, Any]) -> str:

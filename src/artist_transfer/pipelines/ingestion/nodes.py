@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from artist_transfer.artifacts import fingerprint
+from artist_transfer.pipelines.artist_learning.listed import find_listed
+from artist_transfer.pipelines.artist_learning.params import SetsBlock
 from artist_transfer.pipelines.ingestion.params import IngestionBlock
 from artist_transfer.pipelines.splitting.nodes import balanced_params
 from artist_transfer.pipelines.splitting.params import SplittingBlock
@@ -30,11 +32,12 @@ def read_corpus(
     splitting: SplittingBlock,
     folds: int,
     embeddings: str | None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+    sets: SetsBlock,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Read the corpus that the parameters name; the embedded one is written first.
 
     What the rest of the job needs of the table is tried here, before hours of decoding: that it is large enough for
-    the split, and that somebody else's features are of its tracks.
+    the split, that somebody else's features are of its tracks, and that an artist list is of its songs.
 
     Parameters
     ----------
@@ -54,29 +57,33 @@ def read_corpus(
         Its folds.
     embeddings : str or None
         File with somebody else's features.
+    sets : SetsBlock
+        Whether the sets of artists come from a list.
 
     Returns
     -------
-    track_table : pd.DataFrame
-        One row a clip.
+    track_table, exclusion_table, list_name_table : pd.DataFrame
+        As of `read_tracks`.
     corpus_facts : dict
-        ``corpus``, ``root``, the reader's ``notes``, its ``lists`` by hash, and what it ``left_out``.
+        ``corpus``, ``root``, the reader's ``notes``, its ``lists`` by hash, and how many songs it ``left_out``.
 
     Raises
     ------
     ArtistTransferError
         If the corpus cannot be read, or cannot carry the job.
     """
-    table, facts = read_tracks(corpus, corpus_root, ingestion, workers)
+    table, exclusions, names, facts = read_tracks(corpus, corpus_root, ingestion, workers)
     try_split(table, split, splitting, folds)
     if embeddings is not None:
         try_embeddings(table, embeddings)
-    return table, facts
+    if sets.artist_list is not None:
+        find_listed(sets.artist_list, names)
+    return table, exclusions, names, facts
 
 
 def read_tracks(
     corpus: str, corpus_root: str | None, ingestion: IngestionBlock, workers: int | None
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Read the corpus that the parameters name, for a job that splits nothing.
 
     Parameters
@@ -94,15 +101,23 @@ def read_tracks(
     -------
     track_table : pd.DataFrame
         One row a clip.
+    exclusion_table : pd.DataFrame
+        ``track_id, reason`` of what the corpus names but the reader leaves out: mismatches, songs without preview, ….
+    list_name_table : pd.DataFrame
+        ``track_id, list_name``: what an artist list calls the song, its 7digital id where there is one, else its id.
     corpus_facts : dict
-        ``corpus``, ``root``, the reader's ``notes``, its ``lists`` by hash, and what it ``left_out``.
+        ``corpus``, ``root``, the reader's ``notes``, its ``lists`` by hash, and how many songs it ``left_out``.
     """
     embedded = corpus in ("synthetic", "synthetic_msd")
     root = write_embedded(corpus, ingestion, workers) if embedded else Path(corpus_root or "")
     reading = read_kind(corpus, root, ingestion)
     log.info("Corpus %s in %s: %s", corpus, root, ", ".join(f"{count} {what}" for what, count in reading.notes.items()))
+    if reading.left_out:
+        log.info("%d tracks are left out; exclusion_table names each with its reason", len(reading.left_out))
     facts = {"corpus": corpus, "root": root.as_posix(), "notes": reading.notes, "lists": reading.lists}
-    return reading.table, facts | {"left_out": reading.left_out}
+    names = reading.list_names or {track: track for track in reading.table["track_id"]}
+    name_table = pd.DataFrame(sorted(names.items()), columns=["track_id", "list_name"], dtype="str")
+    return reading.table, reading.exclusions(), name_table, facts | {"left_out": len(reading.left_out)}
 
 
 @dataclass(frozen=True)
@@ -119,12 +134,20 @@ class Reading:
         Official lists by name and hash.
     left_out : list of dict
         ``track_id, reason`` of what the corpus names but the reader leaves out.
+    list_names : dict of track id to str, optional
+        What an artist list calls the songs, if not by their ids.
     """
 
     table: pd.DataFrame
     notes: dict[str, int]
     lists: dict[str, Any] | None = None
     left_out: list[dict[str, str]] = field(default_factory=list)
+    list_names: dict[str, str] | None = None
+
+    def exclusions(self) -> pd.DataFrame:
+        """Return what was left out, as a table sorted by track."""
+        rows = sorted((each["track_id"], each["reason"]) for each in self.left_out)
+        return pd.DataFrame(rows, columns=["track_id", "reason"], dtype="str")
 
 
 def read_kind(corpus: str, root: Path, ingestion: IngestionBlock) -> Reading:
@@ -156,7 +179,8 @@ def read_kind(corpus: str, root: Path, ingestion: IngestionBlock) -> Reading:
     if corpus in ("msd", "synthetic_msd"):
         block = ingestion.msd if corpus == "msd" else ingestion.msd.model_copy(update={"tags": "frequent"})
         found = load_msd(root, **block.model_dump())
-        return Reading(found.track_table, found.notes, left_out=found.exclusions.to_dict("records"))
+        sevens = found.songs["track_7digitalid"].reindex(found.track_table["track_id"]).dropna().to_dict()
+        return Reading(found.track_table, found.notes, None, found.exclusions.to_dict("records"), sevens)
     if corpus == "synthetic":
         return Reading(*read_fma(root, subset="small"))
     readers: dict[str, Callable[..., Any]] = {
@@ -168,7 +192,10 @@ def read_kind(corpus: str, root: Path, ingestion: IngestionBlock) -> Reading:
         "jamendo": read_jamendo,
         "labelled": read_labelled,
     }
-    return Reading(*readers[corpus](root, **getattr(ingestion, corpus).model_dump()))
+    table, notes, *listed = readers[corpus](root, **getattr(ingestion, corpus).model_dump())
+    lists = listed[0] if listed else None
+    left_out = listed[1].to_dict("records") if len(listed) > 1 else []  # what of the official lists is not there
+    return Reading(table, notes, lists, left_out)
 
 
 def write_embedded(corpus: str, ingestion: IngestionBlock, workers: int | None) -> Path:

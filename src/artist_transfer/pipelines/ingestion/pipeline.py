@@ -4,6 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from artist_transfer.pipelines.ingestion import nodes
 
+READ = ["track_table", "exclusion_table", "list_name_table", "corpus_facts"]
 READING = ["params:corpus", "params:corpus_root", "params:ingestion", "params:workers"]
 
 
@@ -23,14 +24,21 @@ def create_pipeline(*, split: bool = True, **kwargs: object) -> Pipeline:
         One node.
     """
     if not split:
-        node = Node(nodes.read_tracks, inputs=READING, outputs=["track_table", "corpus_facts"], name="read_corpus")
+        node = Node(nodes.read_tracks, inputs=READING, outputs=READ, name="read_corpus")
         return Pipeline(nodes=[node])
     return Pipeline(
         nodes=[
             Node(
                 nodes.read_corpus,
-                inputs=[*READING, "params:split", "params:splitting", "params:folds", "params:embeddings"],
-                outputs=["track_table", "corpus_facts"],
+                inputs=[
+                    *READING,
+                    "params:split",
+                    "params:splitting",
+                    "params:folds",
+                    "params:embeddings",
+                    "params:sets",
+                ],
+                outputs=READ,
                 name="read_corpus",
             )
         ]

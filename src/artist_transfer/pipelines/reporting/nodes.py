@@ -103,6 +103,7 @@ def write_report(
     parameters: dict[str, Any],
     corpus_facts: dict[str, Any],
     count_facts: dict[str, Any],
+    exclusion_table: pd.DataFrame,
     quarantine_table: pd.DataFrame,
     split_facts: dict[str, Any],
     leakage_table: pd.DataFrame,
@@ -135,7 +136,7 @@ def write_report(
         All parameters of the run.
     corpus_facts, count_facts, split_facts, evaluation_facts, interval_facts : dict
         Facts of the rooms.
-    quarantine_table, leakage_table, learning_curve_table : pd.DataFrame
+    exclusion_table, quarantine_table, leakage_table, learning_curve_table : pd.DataFrame
         What was left out, what is shared, and the curves.
     subgenres_factor_facts, essentia_factor_facts, dmfcc_factor_facts, mfcc_factor_facts : dict
         Facts of the factors.
@@ -168,6 +169,7 @@ def write_report(
     return render_report(
         counts={key: count_facts[key] for key in sorted(count_facts, key=_rank)},
         quarantine_table=quarantine_table,
+        exclusion_table=exclusion_table,
         split_facts=split_facts,
         parameters=parameters | {"tasks": nets_weights.get("tasks", "")},
         provenance=_provenance(nets_weights),

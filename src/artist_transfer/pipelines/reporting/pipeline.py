@@ -51,6 +51,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                     "parameters",
                     "corpus_facts",
                     "count_facts",
+                    "exclusion_table",
                     "quarantine_table",
                     "split_facts",
                     "leakage_table",

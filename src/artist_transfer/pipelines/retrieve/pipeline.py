@@ -6,7 +6,7 @@ from artist_transfer.pipelines.retrieve import nodes
 
 
 def create_pipeline(**kwargs: object) -> Pipeline:
-    """Wire the last index and a query to tables and a page.
+    """Wire an index, the last one or that of a target, and a query to tables and a page.
 
     Parameters
     ----------
@@ -26,9 +26,10 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                     "search_manifest",
                     "params:query",
                     "params:released_weights",
-                    "params:encoding",
+                    "params:target",
                     "params:search",
                     "params:device",
+                    "params:threads",
                     "params:seed",
                     "params:cache_root",
                 ],

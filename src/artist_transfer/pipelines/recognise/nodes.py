@@ -1,0 +1,329 @@
+"""Nodes that enrol artists, and name the artists of new audio."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from artist_transfer.artifacts import fingerprint, open_folder
+from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.artist_learning.encoders import RELEASED, NamedNet, embed, find_encoder
+from artist_transfer.pipelines.artist_learning.params import EncodingBlock
+from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.recognise.params import RecogniseBlock
+from artist_transfer.pipelines.recognise.recogniser import Recogniser, open_set_tops, scores
+from artist_transfer.pipelines.recognition.params import RecognitionBlock
+from artist_transfer.pipelines.recognition.protocols import protocols_of
+from artist_transfer.processes import cpu_count
+
+if TYPE_CHECKING:
+    from artist_transfer.evaluation.embeddings import Embeddings
+
+log = logging.getLogger(__name__)
+
+NOBODY = "none of them"
+SCORINGS = ("cosine", "plda")
+COLUMNS = ["file", "answer", "rank", "artist_id", "artist", "score", "threshold", "reason"]
+
+
+def enrol_artists(
+    recognition_scores_manifest: dict[str, Any],
+    recognition_song_table: pd.DataFrame,
+    artist_set_table: pd.DataFrame,
+    artist_nets_manifest: dict[str, Any],
+    song_frames_manifest: dict[str, Any],
+    usable_table: pd.DataFrame,
+    mel_manifest: dict[str, Any],
+    recognition: RecognitionBlock,
+    encoding: EncodingBlock,
+    released_weights: str | None,
+    device: str,
+    threads: int | None,
+    cache_root: str,
+) -> dict[str, Any]:
+    """Enrol every artist of the corpus by all of its songs, for new audio to be compared with.
+
+    The system is the best on the validation trials of the first fold, or the one that is asked for. Songs of the
+    validation artists, which no system learned from, say when a new song is nobody's.
+
+    Parameters
+    ----------
+    recognition_scores_manifest : dict
+        Scores of the validation trials.
+    recognition_song_table : pd.DataFrame
+        Songs of the validation artists.
+    artist_set_table : pd.DataFrame
+        Songs that PLDA is fitted on.
+    artist_nets_manifest : dict
+        Nets.
+    song_frames_manifest : dict
+        Songs that cannot be used.
+    usable_table : pd.DataFrame
+        Tracks.
+    mel_manifest : dict
+        Their spectrograms.
+    recognition : RecognitionBlock
+        Which system, and its PLDA.
+    encoding : EncodingBlock
+        Segments of a song.
+    released_weights : str or None
+        The authors' file.
+    device : str
+        auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
+    cache_root : str
+        Where the recogniser is kept.
+
+    Returns
+    -------
+    recogniser_manifest : dict
+        Its folder, system, encoder and how it encodes.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the system that is asked for was not scored, or is not one that can be used for new audio.
+    """
+    from artist_transfer.recognition.plda_fit import fit_plda
+    from artist_transfer.training.devices import pin_threads, resolve_device
+
+    pin_threads(threads)
+    where = resolve_device(device)
+    fold = int(artist_set_table["fold"].min())
+    protocol = protocols_of(recognition_song_table, "self", "validation")[fold]
+    chosen, line = _choose(recognition_scores_manifest["scores"], recognition.recogniser, fold, protocol.targets())
+    encoder, scoring = chosen["encoder"], chosen["scoring"]
+    source = _source(encoder, chosen, artist_nets_manifest, fold)
+    named = _load(source, encoder, cache_root, released_weights)
+    embeddings, _ = embed(named, usable_table, mel_manifest, encoding, device=where, cache_root=cache_root)
+    unusable = set(song_frames_manifest["self"]["left_out"])
+    songs = _songs(usable_table, [track for track in embeddings.track_ids if track not in unusable])
+    plda = None
+    if scoring == "plda":
+        rows = artist_set_table[(artist_set_table["fold"] == fold) & (artist_set_table["kind"] == "artist")]
+        rows = rows[(rows["set"] == chosen["artists"]) & ~rows["track_id"].isin(unusable)]
+        artists = dict(zip(rows["track_id"], rows["artist_id"], strict=True))
+        settings = recognition.plda.model_dump(exclude={"enrolment"})
+        plda, _ = fit_plda(embeddings, artists, list(artists), device=where, **settings)
+    by = recognition.plda.enrolment
+    tried = songs | protocol.enrolment_groups  # validation artists by their songs to enrol only
+    ratios = line.apply(scores(embeddings, tried, _pick(embeddings, protocol.test_ids), plda=plda, enrolment=by))
+    order = {artist: row for row, artist in enumerate(tried)}
+    truth = np.array([order[artist] for artist in protocol.tests["artist_id"]])
+    known, unknown = open_set_tops(ratios, truth)
+    enrolled = sorted({track for tracks in songs.values() for track in tracks})
+    names = usable_table.dropna(subset=["artist_id"]).groupby("artist_id")["artist"].first()
+    recogniser = Recogniser(
+        songs=_pick(embeddings, enrolled),
+        enrolments=songs,
+        names={str(artist): str(artist if pd.isna(name) else name) for artist, name in names.items()},
+        calibration=line,
+        plda=plda,
+        enrolment=by,
+        known=known,
+        unknown=unknown,
+    )
+    key = fingerprint("recogniser", 1, named.key, chosen["file"], songs, encoding.model_dump(), by, names.to_dict())
+    folder = Path(cache_root) / "recognisers" / key
+    if open_folder(folder) is None:
+        recogniser.save(folder)
+    log.info("%d artists are enrolled; %s recognises them", len(songs), chosen["system"])
+    return {
+        "folder": folder.as_posix(),
+        "system": chosen["system"],
+        "encoder": encoder,
+        "source": source,
+        "encoding": encoding.model_dump(),
+        "front_end": mel_manifest["front_end"],
+        "artists": len(songs),
+        "songs": len(enrolled),
+    }
+
+
+def recognise_audio(
+    audio_track_table: pd.DataFrame,
+    audio_facts: dict[str, Any],
+    recogniser_manifest: dict[str, Any],
+    mel: MelBlock,
+    released_weights: str | None,
+    recognise: RecogniseBlock,
+    device: str,
+    threads: int | None,
+    workers: int | None,
+    cache_root: str,
+) -> pd.DataFrame:
+    """Name the closest enrolled artists of each file, or say that it is none of them.
+
+    Parameters
+    ----------
+    audio_track_table : pd.DataFrame
+        The files.
+    audio_facts : dict
+        Their folder.
+    recogniser_manifest : dict
+        The recogniser.
+    mel : MelBlock
+        What counts as usable audio.
+    released_weights : str or None
+        The authors' file, if the encoder is theirs.
+    recognise : RecogniseBlock
+        How many artists, and the prior of a known one.
+    device : str
+        auto, cpu or cuda.
+    threads : int or None
+        Of torch on a CPU; None for all cores.
+    workers : int or None
+        Processes that decode.
+    cache_root : str
+        Where spectrograms are kept.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``file``, ``answer`` (an artist, or none of them), then the closest artists: ``rank, artist_id, artist,
+        score`` (log-likelihood ratio, nats), ``threshold``, ``reason`` (why there is no answer).
+
+    Raises
+    ------
+    ArtistTransferError
+        If no file can be used.
+    """
+    from artist_transfer.audio.cache import cache_mel
+    from artist_transfer.audio.mel import FrontEnd
+    from artist_transfer.audio.probe import ProbeParams
+    from artist_transfer.audio.store import MelStore
+    from artist_transfer.corpora.screening import screen
+    from artist_transfer.evaluation.embeddings import Embeddings
+    from artist_transfer.models.encoding import encode_songs
+    from artist_transfer.training.devices import pin_threads, resolve_device
+
+    pin_threads(threads)
+    recogniser = Recogniser.load(Path(recogniser_manifest["folder"]))
+    named = _load(recogniser_manifest["source"], recogniser_manifest["encoder"], cache_root, released_weights)
+    manifest, probe_table = cache_mel(
+        audio_track_table,
+        corpus_root=Path(audio_facts["root"]),
+        front_end=FrontEnd(**recogniser_manifest["front_end"]),
+        probe=ProbeParams(**mel.probe.model_dump()),
+        folder=Path(cache_root) / "mel",
+        shard_size=mel.shard_size,
+        n_workers=workers or cpu_count(),
+    )
+    usable, quarantine, _ = screen(audio_track_table, probe_table)
+    reasons = dict(zip(quarantine["path"], quarantine["reason"], strict=True))
+    vectors = np.empty((0, named.net.config.features), np.float32)
+    left_out: dict[str, str] = {}
+    ids = usable["track_id"].tolist()
+    if ids:
+        vectors, left_out = encode_songs(
+            named.net, MelStore(manifest, usable), ids, device=resolve_device(device), **recogniser_manifest["encoding"]
+        )
+    paths = usable.set_index("track_id")["path"]
+    reasons |= {str(paths[track]): why for track, why in left_out.items()}
+    kept = [track for track in ids if track not in left_out]
+    silent = [not vector.any() for vector in vectors]
+    reasons |= {str(paths[track]): "no feature of the net is active" for track, bad in zip(kept, silent) if bad}
+    for path, why in reasons.items():
+        log.warning("Not recognised: %s: %s", path, why)
+    kept, vectors = [track for track, bad in zip(kept, silent) if not bad], vectors[~np.array(silent, dtype=bool)]
+    if not kept:
+        raise ArtistTransferError(
+            f"audio: none of {len(audio_track_table)} file(s) can be recognised ("
+            + "; ".join(f"{path}: {why}" for path, why in list(reasons.items())[:5])
+            + ")"
+        )
+    threshold, away, taken = recogniser.threshold(recognise.prior)
+    log.info(
+        "%s: of validation songs %.0f %% of enrolled artists are not recognised at the threshold %.2f, and %.0f %% of "
+        "unknown artists are taken for somebody",
+        recogniser_manifest["system"], 100 * away, threshold, 100 * taken,
+    )  # fmt: skip
+    ratios = recogniser.ratios(Embeddings(tuple(kept), vectors))
+    files = [str(paths[track]) for track in kept]
+    table = _answers(recogniser, files, ratios, threshold, recognise.top)
+    left = pd.DataFrame({"file": list(reasons), "reason": list(reasons.values())})
+    return pd.concat([table, left], ignore_index=True)[COLUMNS] if len(left) else table
+
+
+def _answers(
+    recogniser: Recogniser, files: Sequence[str], ratios: np.ndarray, threshold: float, top: int
+) -> pd.DataFrame:
+    artists = list(recogniser.enrolments)
+    rows = []
+    for column, file in enumerate(files):
+        order = np.argsort(-ratios[:, column], kind="stable")[:top]
+        first = artists[order[0]]
+        answer = recogniser.names.get(first, first) if ratios[order[0], column] >= threshold else NOBODY
+        for rank, row in enumerate(order, start=1):
+            name = recogniser.names.get(artists[row], artists[row])
+            rows.append((file, answer, rank, artists[row], name, float(ratios[row, column]), threshold, ""))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _choose(rows: Sequence[dict[str, Any]], wanted: str, fold: int, targets: np.ndarray) -> tuple[dict[str, Any], Any]:
+    """Find the system, and its calibration."""
+    from artist_transfer.evaluation.verification import eer
+    from artist_transfer.recognition.calibration import fit_calibration
+
+    largest = max(row["artists"] for row in rows)
+    able = {
+        row["system"]: row
+        for row in rows
+        if (row["target"], row["role"], row["fold"], row["artists"]) == ("self", "validation", fold, largest)
+        and row["trial"] in (0, None)
+        and row["scoring"] in SCORINGS
+        and (row["trial"] == 0 or row["encoder"] == RELEASED)
+        and row["encoder"] in ("basic", "siamese", "tag", RELEASED)
+    }
+    if wanted != "auto" and wanted not in able:
+        raise ArtistTransferError(
+            f"recognition.recogniser={wanted}: allowed are auto, {', '.join(able) or 'no system of this run'}: nets by "
+            "cosine or PLDA that were scored"
+        )
+    if not able:
+        raise ArtistTransferError(
+            "no system of this run can recognise new audio: recognition.systems must have nets in it"
+        )
+    read = {system: np.load(row["file"], allow_pickle=False) for system, row in able.items()}
+    system = wanted if wanted != "auto" else min(read, key=lambda name: (eer(read[name], targets), name))
+    line = fit_calibration(read[system], targets)
+    if line.scale <= 0:
+        raise ArtistTransferError(
+            f"{system} does not tell the validation artists apart at all, so nobody can be recognised by it"
+        )
+    return able[system], line
+
+
+def _source(encoder: str, chosen: Mapping[str, Any], nets: Mapping[str, Any], fold: int) -> str:
+    if encoder == RELEASED:
+        return RELEASED
+    mine = [
+        net for net in nets["nets"] if (net["kind"], net["fold"], net["artists"]) == (encoder, fold, chosen["artists"])
+    ]
+    return str(min(mine, key=lambda net: net["seed"])["folder"])
+
+
+def _load(source: str, encoder: str, cache_root: str, released_weights: str | None) -> NamedNet:
+    from artist_transfer.models.files import load_artist_net
+
+    if source == RELEASED:
+        return find_encoder(RELEASED, cache_root=cache_root, released_weights=released_weights)
+    return NamedNet.of(encoder, load_artist_net(source))
+
+
+def _songs(usable_table: pd.DataFrame, track_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Give the songs of every artist, sorted."""
+    rows = usable_table[usable_table["track_id"].isin(track_ids) & usable_table["artist_id"].notna()]
+    return {str(artist): sorted(own) for artist, own in rows.groupby("artist_id")["track_id"]}
+
+
+def _pick(embeddings: Embeddings, track_ids: Sequence[str]) -> Embeddings:
+    from artist_transfer.evaluation.embeddings import Embeddings
+
+    return Embeddings(tuple(track_ids), embeddings.of(list(track_ids)))

@@ -1,0 +1,248 @@
+"""Scores of one encoder's vectors: by cosine and by PLDA, each also normalised by a cohort of training artists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.recognition.params import RecognitionBlock
+
+if TYPE_CHECKING:
+    import torch
+
+    from artist_transfer.evaluation.embeddings import Embeddings
+    from artist_transfer.evaluation.recognition import RecognitionProtocol
+
+COSINE, PLDA = "cosine", "plda"
+NORMED = "_s_norm"
+
+Cell = tuple[str, str]
+"""A target's name and a role: validation or test."""
+Scores = dict[Cell, np.ndarray]
+"""Matrices (models, tests) by target and role."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The songs that systems of a fold and set learned from, and what they are tried on.
+
+    Attributes
+    ----------
+    train_ids : tuple of str
+        Songs of the training artists, of the run's own corpus.
+    artists : mapping of track id to artist id
+        Theirs.
+    protocols : mapping of Cell to RecognitionProtocol
+        Trials.
+    """
+
+    train_ids: tuple[str, ...]
+    artists: Mapping[str, str]
+    protocols: Mapping[Cell, RecognitionProtocol]
+
+    @cached_property
+    def cohort(self) -> dict[str, list[str]]:
+        """Training songs by artist, sorted."""
+        found: dict[str, list[str]] = {}
+        for track in self.train_ids:
+            found.setdefault(self.artists[track], []).append(track)
+        return dict(sorted(found.items()))
+
+
+def vector_scores(
+    vectors: Mapping[str, Embeddings],
+    learned: Learned,
+    recognition: RecognitionBlock,
+    *,
+    device: torch.device,
+    skip: Callable[[str, str], None],
+) -> dict[str, Scores]:
+    """Score an encoder's vectors in every way.
+
+    Parameters
+    ----------
+    vectors : mapping of target to Embeddings
+        ``self`` has the training songs too.
+    learned : Learned
+        Training songs and trials.
+    recognition : RecognitionBlock
+        How.
+    device : torch.device
+        Where PLDA works.
+    skip : callable
+        Told a scoring that is not possible and the reason.
+
+    Returns
+    -------
+    dict of scoring to Scores
+        cosine, plda, and with `s_norm` their normalised forms.
+    """
+    found: dict[str, Scores] = {}
+    for scoring, score in ((COSINE, _cosine), (PLDA, _plda)):
+        try:
+            found[scoring], normed = score(vectors, learned, recognition, device)
+        except ArtistTransferError as error:
+            skip(scoring, str(error))
+            continue
+        if recognition.s_norm:
+            try:
+                found[scoring + NORMED] = {cell: normed[cell]() for cell in learned.protocols}
+            except ArtistTransferError as error:
+                skip(scoring + NORMED, str(error))
+    return found
+
+
+def discriminated(vectors: Mapping[str, Embeddings], learned: Learned, n_components: int) -> dict[str, Embeddings]:
+    """Project vectors by a linear discriminant of the training artists.
+
+    Parameters
+    ----------
+    vectors : mapping of target to Embeddings
+        Of one encoder.
+    learned : Learned
+        Training songs.
+    n_components : int
+        At most.
+
+    Returns
+    -------
+    dict of target to Embeddings
+        Projected.
+    """
+    from artist_transfer.evaluation.linear_discriminant import fit_linear_discriminant
+
+    fitted = fit_linear_discriminant(
+        vectors["self"], learned.artists, learned.train_ids, n_components=n_components, solver="eigen", shrinkage="auto"
+    )
+    return {target: fitted.transform(own) for target, own in vectors.items()}
+
+
+Normed = dict[Cell, Callable[[], np.ndarray]]
+
+
+def _cosine(
+    vectors: Mapping[str, Embeddings], learned: Learned, recognition: RecognitionBlock, device: torch.device
+) -> tuple[Scores, Normed]:
+    from artist_transfer.recognition.scoring import cosine_scores, enrol_vectors
+
+    plain: Scores = {}
+    normed: Normed = {}
+    for cell, protocol in learned.protocols.items():
+        own = vectors[cell[0]]
+        models, tests = enrol_vectors(own, protocol.enrolment_groups), pick(own, protocol.test_ids)
+        plain[cell] = cosine_scores(models, tests)
+
+        def normalise(cell: Cell = cell, models: Embeddings = models, tests: Embeddings = tests) -> np.ndarray:
+            cohort = enrol_vectors(vectors["self"], learned.cohort)
+            on_cohort, on_tests = cosine_scores(models, cohort), cosine_scores(cohort, tests)
+            return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
+
+        normed[cell] = normalise
+    return plain, normed
+
+
+def _plda(
+    vectors: Mapping[str, Embeddings], learned: Learned, recognition: RecognitionBlock, device: torch.device
+) -> tuple[Scores, Normed]:
+    from artist_transfer.recognition.plda_fit import fit_plda
+
+    settings = recognition.plda.model_dump(exclude={"enrolment"})
+    plda, _ = fit_plda(vectors["self"], learned.artists, learned.train_ids, device=device, **settings)
+    by = recognition.plda.enrolment
+    plain: Scores = {}
+    normed: Normed = {}
+    for cell, protocol in learned.protocols.items():
+        own = vectors[cell[0]]
+        models, tests = plda.enrol(own, protocol.enrolment_groups, by=by), pick(own, protocol.test_ids)
+        plain[cell] = plda.scores(models, tests, device=device)
+
+        def normalise(cell: Cell = cell, models: object = models, tests: Embeddings = tests) -> np.ndarray:
+            cohort = plda.enrol(vectors["self"], learned.cohort, by=by)
+            on_cohort = plda.scores(models, averages(vectors["self"], learned.cohort), device=device)  # type: ignore[arg-type]
+            on_tests = plda.scores(cohort, tests, device=device)
+            return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
+
+        normed[cell] = normalise
+    return plain, normed
+
+
+def normalised(
+    scores: np.ndarray,
+    models_on_cohort: np.ndarray,
+    cohort_on_tests: np.ndarray,
+    recognition: RecognitionBlock,
+    protocol: RecognitionProtocol,
+) -> np.ndarray:
+    """Apply s-norm with the parameters of the run.
+
+    Parameters
+    ----------
+    scores, models_on_cohort, cohort_on_tests : np.ndarray
+        As `artist_transfer.recognition.scoring.s_norm` takes them.
+    recognition : RecognitionBlock
+        How many of the cohort.
+    protocol : RecognitionProtocol
+        Names, for errors.
+
+    Returns
+    -------
+    np.ndarray
+        Normalised scores.
+    """
+    from artist_transfer.recognition.scoring import s_norm
+
+    top = recognition.cohort_top
+    return s_norm(
+        scores,
+        models_on_cohort,
+        cohort_on_tests,
+        top=None if top is None else min(top, models_on_cohort.shape[1]),
+        models=protocol.artists,
+        tests=protocol.test_ids,
+    )
+
+
+def pick(embeddings: Embeddings, track_ids: Sequence[str]) -> Embeddings:
+    """Take some tracks' vectors.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        Of these and others.
+    track_ids : sequence of str
+        Which.
+
+    Returns
+    -------
+    Embeddings
+        In the order asked for.
+    """
+    from artist_transfer.evaluation.embeddings import Embeddings
+
+    return Embeddings(tuple(track_ids), embeddings.of(list(track_ids)))
+
+
+def averages(embeddings: Embeddings, groups: Mapping[str, Sequence[str]]) -> Embeddings:
+    """Average vectors as the encoder makes them.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        Of all tracks of the groups.
+    groups : mapping of name to track ids
+        What is averaged.
+
+    Returns
+    -------
+    Embeddings
+        One a group.
+    """
+    from artist_transfer.evaluation.embeddings import Embeddings
+
+    rows = [embeddings.of(list(tracks)).astype(np.float64).mean(axis=0) for tracks in groups.values()]
+    return Embeddings(tuple(groups), np.stack(rows))
