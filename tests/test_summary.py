@@ -103,3 +103,49 @@ def test_names_that_look_like_markup_are_printed_as_they_are(summary: Any) -> No
     said = summary(transfer_metrics=metrics, genre_csv=pd.DataFrame({"[b]path": ["[red]x", "[/]"]}))
     for text in ("baseline.[red]x", "[blue]loss", "[b]path", "[red]x", "[/]"):
         assert text in said
+
+
+NAMES = ("cllr", "eer", "min_dcf_001", "min_dcf_005", "top1", "top5")
+
+
+@pytest.mark.parametrize("columns", [80, 100, 250])
+def test_many_scores_of_many_systems_can_be_read(summary: Any, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    systems = ("basic+discriminant.cosine_s_norm", "gmm_ubm", "late.cosine_calibrated")
+    said = summary(recognition_metrics=scores(*(f"self.{system}.{name}" for system in systems for name in NAMES)))
+    lines = said.splitlines()
+    for system in systems:
+        (row,) = [line for line in lines if f"│ {system} " in line]
+        assert row.count("│") == 4 if columns < 250 else 8
+    assert "…" not in said and "self." not in said
+    assert max(map(len, lines)) <= columns
+    assert ("cllr, min dcf 001, min dcf 005, top5: in the report" in " ".join(said.split())) == (columns < 250)
+
+
+def test_corpora_stay_in_the_names_where_there_are_several(summary: Any) -> None:
+    said = summary(recognition_metrics=scores("self.gmm_ubm.eer", "other.gmm_ubm.eer"))
+    assert "self.gmm_ubm" in said and "other.gmm_ubm" in said
+
+
+def test_scores_without_a_chosen_few_are_all_shown(summary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    said = summary(transfer_metrics=scores(*(f"transfer.score{k}" for k in range(4))))
+    assert said.count("[") == 4
+
+
+def test_answers_are_a_line_a_file(summary: Any, tmp_path: Path) -> None:
+    answers = pd.DataFrame(
+        [
+            ("song.mp3", "The Feral [b]Żuraw, No. 65", 1, "0065", "The Feral [b]Żuraw, No. 65", 7.0512, 6.93, ""),
+            ("song.mp3", "The Feral [b]Żuraw, No. 65", 2, "0001", "Anna", 1.0, 6.93, ""),
+            ("x.ogg", "none of them", 1, "0007", "007", 0.2, 6.93, ""),
+            ("broken.wav", "", None, "", "", None, None, "unreadable"),
+        ],
+        columns=["file", "answer", "rank", "artist_id", "artist", "score", "threshold", "reason"],
+    )
+    assert summary(recognised_csv=answers).splitlines() == [
+        "song.mp3: The Feral [b]Żuraw, No. 65 (7.05, threshold 6.93)",
+        "x.ogg: none of them (closest: 007 0.20, threshold 6.93)",
+        "broken.wav: not recognised (unreadable)",
+        f"Table: {(tmp_path / 'recognised_csv').as_posix()}",
+    ]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Value = TypeVar("Value")
+TEXTS = ("file", "track_id", "artist_id", "artist", "answer")
+"""Columns of a CSV that are text, whatever stands in them."""
 
 
 class _FileDataset(AbstractDataset[Value, Value], Generic[Value]):
@@ -86,7 +88,7 @@ class CsvDataset(_RowsDataset):
     def load(self) -> pd.DataFrame:  # noqa: D102
         import pandas as pd
 
-        return pd.read_csv(self._require(), keep_default_na=False, dtype={"file": str, "track_id": str})
+        return pd.read_csv(self._require(), keep_default_na=False, dtype=dict.fromkeys(TEXTS, str))
 
     def save(self, data: pd.DataFrame) -> None:  # noqa: D102
         with atomic_path(self._filepath) as temporary:

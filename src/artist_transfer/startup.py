@@ -1,4 +1,4 @@
-"""What is checked before any node runs: that what the parameters name is there."""
+"""What is done before any node runs: what the parameters name must be there, and former answers must not."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from kedro.framework.hooks import hook_impl
 
 from artist_transfer.errors import ArtistTransferError
 
+QUESTIONS = {"params:audio", "params:query"}
+
 
 class StartUpHooks:
-    """Refuse a run that cannot end well, before it has begun."""
+    """Refuse a run that cannot end well, before it has begun; forget what an earlier call answered."""
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         """Check that the files, folders and devices which this pipeline will use are there.
+
+        Where a pipeline answers a question (`audio`, `query`), the table of the answers to the last one is removed, so
+        that nobody takes it for the answers to this one if the call fails.
 
         Parameters
         ----------
@@ -32,6 +37,8 @@ class StartUpHooks:
         ArtistTransferError
             Naming the dotted key.
         """
+        if QUESTIONS & pipeline.inputs():
+            _forget_answers(pipeline, catalog)
         if "model_weights" in pipeline.inputs() and not catalog.exists("model_weights"):
             raise ArtistTransferError(
                 "there is no trained model yet (data/06_models/model_weights.json): "
@@ -51,6 +58,12 @@ class StartUpHooks:
         _corpus(catalog, asked)
         for key, value in sorted(values.items()):
             _CHECKS[key](value)
+
+
+def _forget_answers(pipeline: Any, catalog: Any) -> None:
+    for name in sorted(pipeline.all_outputs()):
+        if name.endswith("_csv"):
+            Path(catalog.get(name)._describe()["filepath"]).unlink(missing_ok=True)
 
 
 def _corpus(catalog: Any, asked: set[str]) -> None:

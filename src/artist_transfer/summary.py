@@ -8,6 +8,13 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
+OWN = "self."
+"""What the names of systems begin with that were scored on the run's own corpus."""
+FIRST = ("eer", "top1")
+"""Of many scores those that are shown where a line has no room for all."""
+ANSWERED = {"file", "answer", "score", "threshold", "reason"}
+MOST = 40
+
 
 class SummaryHooks:
     """Print every ``*_metrics`` output as a table and name every report that was written."""
@@ -37,32 +44,58 @@ class SummaryHooks:
             if name.endswith("_metrics"):
                 metrics = catalog.load(name)
                 if metrics:
-                    console.print(_score_table(metrics, level))
+                    console.print(_score_table(metrics, level, width=console.width))
         for name in names:
             if name.endswith("_csv"):
                 if not has_page:  # which shows it better
-                    console.print(_plain_table(catalog.load(name)))
+                    _print_rows(console, catalog.load(name))
                 console.print(escape(f"Table: {catalog.get(name)._describe()['filepath']}"), soft_wrap=True)
         for name in names:
             if name.endswith("_report"):
                 console.print(escape(f"Report: {catalog.get(name)._describe()['filepath']}"), soft_wrap=True)
 
 
-def _score_table(metrics: Mapping[str, float | None], level: float | None = None) -> Any:
+def _score_table(metrics: Mapping[str, float | None], level: float | None = None, *, width: int = 80) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
     systems, scores = _systems(metrics)
+    own = len(OWN) if all(system.startswith(OWN) for system in systems) else 0
+    cells = {score: [_cell(metrics, f"{system}.{score}") for system in systems] for score in scores}
+    longest = max((len(system) - own for system in systems), default=0)
+    needed = longest + sum(max(map(len, [score, *column])) for score, column in cells.items()) + 3 * len(cells) + 4
+    shown = [score for score in FIRST if score in cells] if needed > width and set(FIRST) <= set(cells) else scores
     table = Table(title=f"Scores with their {'' if level is None else f'{100 * level:g} % '}intervals")
-    table.add_column("system")
-    for score in scores:
+    if len(shown) < len(scores):
+        table.add_column("system", no_wrap=True, min_width=longest)
+        left = ", ".join(score.replace("_", " ") for score in scores if score not in shown)
+        table.caption = escape(f"{left}: in the report")
+    else:
+        table.add_column("system", overflow="fold")
+    for score in shown:
         table.add_column(escape(score.replace("_", " ")))
-    for system in systems:
-        table.add_row(escape(system), *[escape(_cell(metrics, f"{system}.{score}")) for score in scores])
+    for row, system in enumerate(systems):
+        table.add_row(escape(system[own:]), *[escape(cells[score][row]) for score in shown])
     return table
 
 
-def _plain_table(rows: Any, *, most: int = 40) -> Any:
+def _print_rows(console: Any, rows: Any) -> None:
+    """Print what was answered a line a file, and any other table as a table."""
+    from rich.markup import escape
+
+    if not set(rows.columns) >= ANSWERED:
+        console.print(_plain_table(rows))
+        return
+    from artist_transfer.pipelines.recognise.answers import lines_of
+
+    lines = lines_of(rows)
+    for line in lines[:MOST]:
+        console.print(escape(line), soft_wrap=True, highlight=False)
+    if len(lines) > MOST:
+        console.print(f"{len(lines) - MOST} more files in the table")
+
+
+def _plain_table(rows: Any, *, most: int = MOST) -> Any:
     from rich.markup import escape
     from rich.table import Table
 

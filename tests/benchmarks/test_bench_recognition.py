@@ -22,12 +22,15 @@ def test_a_small_size(tmp_path: Path) -> None:
         "peak",
         "bob_extrapolated",
         "times_bob",
+        "double_extrapolated",
+        "times_bob_in_double",
         "times_bob_by_processor",
         "over_products_alone",
     ]
     assert all(row["value"] > 0 and row["reach"] is None for row in rows.values())
     assert rows["bob_extrapolated"]["value"] == pytest.approx(40e-6 * 8_000 * 10)
     assert rows["times_bob"]["value"] == pytest.approx(3.2 / rows["seconds"]["value"])
+    assert rows["times_bob_in_double"]["value"] == pytest.approx(3.2 / rows["double_extrapolated"]["value"])
     busy = rows["processor_seconds_a_core"]["value"]
     assert rows["times_bob_by_processor"]["value"] == pytest.approx(2.4 / busy)
     assert 0.05 < rows["peak"]["value"] < bench_recognition.GIB
@@ -45,4 +48,4 @@ def test_as_a_script_without_bob(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         check=True,
     )
     lines = done.stdout.splitlines()
-    assert len(lines) == 7 and sum("not measured" in line for line in lines) == 3
+    assert len(lines) == 9 and sum("not measured" in line for line in lines) == 4

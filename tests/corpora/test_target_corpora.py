@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -278,8 +279,8 @@ def test_labelled_parts_several_labels(tmp_path: Path) -> None:
     table, notes, facts = labelled(tmp_path).read()
     rows = table.set_index("track_id")
     assert rows["genres"].to_dict() == {"000002": ["발라드"], "000010": ["힙합", "댄스"], "3": ["댄스"], "4": []}
-    assert rows["genre_top"].fillna("-").to_dict() == {"000002": "발라드", "000010": "-", "3": "댄스", "4": "-"}
-    assert notes["without label"] == 1 and notes["with several labels"] == 1 and notes["without genre"] == 2
+    assert rows["genre_top"].isna().all()  # of the minority with one label it would be another task
+    assert notes["without label"] == 1 and notes["with several labels"] == 1 and notes["without genre"] == 4
     assert facts["name"] == "songs.csv" and facts["entries"] == 4
 
 
@@ -303,6 +304,21 @@ def test_labelled_one_label_or_several(tmp_path: Path, options: dict[str, str], 
     table, _, facts, _ = read_labelled(tmp_path, **options)
     assert table["genre_top"].fillna("-")[0] == top and table["genres"][0] == genres
     assert facts is None  # no split of its own
+
+
+@pytest.mark.parametrize(("several", "warned"), [(1, True), (3, False)])
+def test_labelled_warns_where_few_tracks_have_several_labels(tmp_path: Path, several: int, warned: bool) -> None:
+    rows = [[str(k), f"{k}.ogg", "x;y" if k < several else "x"] for k in range(40)]
+    write_rows(tmp_path / "tracks.csv", [["track_id", "path", "label"], *rows])
+    touch(tmp_path, [row[1] for row in rows])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        table, _, _, _ = read_labelled(tmp_path)
+    said = [str(each.message) for each in caught if "have several labels" in str(each.message)]
+    assert bool(said) == warned and all("ingestion.labelled.labels=one" in each for each in said)
+    assert table["genre_top"].isna().all() and table["genres"].map(len).min() == 1
+    one, _, _, _ = read_labelled(tmp_path, labels="one")
+    assert one["genre_top"].notna().all() and not one["genres"].map(len).any()
 
 
 def test_labelled_without_ids_uses_the_paths(tmp_path: Path) -> None:

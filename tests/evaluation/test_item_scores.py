@@ -66,6 +66,8 @@ def test_recordings_where_no_artist_is_known() -> None:
     tracks = TRACKS.assign(artist_id=None, recording_id=[f"r{k // 4}" for k in range(N)])
     found = score_items({"net": items(drawn())}, tracks, value="ap", n_resamples=100)
     assert (found.units.name, found.units.count) == ("recording", 15)
+    alone = score_items({"net": items(drawn())}, tracks.assign(recording_id=tracks["track_id"]), value="ap")
+    assert (alone.units.name, alone.units.count) == ("track", N)  # a recording of one track is a track
     same = score_items({"net": items(drawn())}, TRACKS, value="ap", n_resamples=100)
     assert found.draws.std() == pytest.approx(same.draws.std(), rel=0.5)
 

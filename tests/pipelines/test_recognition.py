@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from tests.pipelines.conftest import Project
 
-from artist_transfer.pipelines.recognise.nodes import NOBODY
+from artist_transfer.pipelines.recognise.answers import NOBODY
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +110,7 @@ def test_scores_can_be_taken_of_the_written_trials_alone(recognised: Project) ->
     assert top1 == pytest.approx(right / count)
 
 
-def test_nothing_learned_from_an_unseen_or_a_validation_artist(recognised: Project) -> None:
+def test_the_sides_are_apart(recognised: Project) -> None:
     usable = recognised.table("usable_table").set_index("track_id")["artist_id"]
     songs, sets = recognised.table("recognition_song_table"), recognised.table("artist_set_table")
     for fold in (0, 1):
@@ -155,7 +155,7 @@ def test_an_enrolled_song_is_recognised_and_files_that_are_none_are_named(recogn
     row = usable.iloc[0]
     shutil.copy(project.path / facts["root"] / row["path"], folder / Path(row["path"]).name)
     (folder / "broken.wav").write_bytes(b"RIFF no sound")
-    project.run("--pipeline=recognise", audio=folder, recognise__top=3, recognise__prior=0.99, **SMALL)
+    done = project.run("--pipeline=recognise", audio=folder, recognise__top=3, recognise__prior=0.99, **SMALL)
     table = pd.read_csv(project.path / "data/07_model_output/recognised.csv", dtype=str, keep_default_na=False)
     named = table[table["file"] == Path(row["path"]).name]
     assert named["artist_id"].iloc[0] == str(row["artist_id"])
@@ -165,10 +165,30 @@ def test_an_enrolled_song_is_recognised_and_files_that_are_none_are_named(recogn
     assert (answer == NOBODY) == (float(first["score"]) < float(first["threshold"]))
     broken = table[table["file"] == "broken.wav"]
     assert len(broken) == 1 and broken["reason"].iloc[0]
+    said = done.stdout.splitlines()
+    (line,) = [line for line in said if line.startswith(f"{Path(row['path']).name}: {answer} (")]
+    assert f"{float(first['score']):.2f}, threshold {float(first['threshold']):.2f})" in line
+    assert f"broken.wav: not recognised ({broken['reason'].iloc[0]})" in said
+    manifest = json_of(project, "recogniser_manifest")
+    words = " ".join((done.stdout + done.stderr).split())
+    assert f"compares with {manifest['artists']} artists, enrolled by {manifest['songs']} songs" in words
+    assert f"songs of {manifest['validation']['artists']} validation artists" in words
     (folder / Path(row["path"]).name).unlink()
     none = project.run("--pipeline=recognise", check=False, audio=folder, **SMALL)
     assert none.returncode != 0
     assert "broken.wav" in none.stdout + none.stderr
+    assert not (project.path / "data/07_model_output/recognised.csv").exists()  # not the answers of the call before
+
+
+def test_systems_without_a_net_are_scored_and_recognise_says_why_it_cannot(project: Project) -> None:
+    done = project.run("--pipeline=artist_recognition", **{**SMALL, "recognition__systems": "gmm_ubm"})
+    assert "No artist is enrolled" in done.stdout + done.stderr
+    assert "gmm_ubm" in (project.path / "data/08_reporting/recognition.html").read_text()
+    (project.path / "new.wav").write_bytes(b"RIFF no sound")
+    failed = project.run("--pipeline=recognise", check=False, audio="new.wav", **SMALL)
+    words = " ".join((failed.stdout + failed.stderr).split())
+    assert failed.returncode != 0
+    assert "enrolled nobody" in words and "recognition.systems" in words
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,9 @@ def embed(workplace: Path, corpus: str, *, target: str | None = None, segments: 
     usable, _, _ = screen_tracks(table, probed)
     encoding = EncodingBlock(segments=segments)
     net, search = (workplace / "net").as_posix(), SearchBlock()
-    found, _ = embed_corpus(usable, manifest, facts, net, None, target, encoding, mel, search, "cpu", 1, 0, cache)
+    found, _ = embed_corpus(
+        usable, usable.iloc[:0], manifest, facts, net, None, target, encoding, mel, search, "cpu", 1, 0, cache
+    )
     return json.loads(json.dumps(found))
 
 

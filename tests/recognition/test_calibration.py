@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.recognition.calibration import (
     PENALTY,
+    PRIOR_PRECISION,
     Calibration,
     Fusion,
     bayes_threshold,
@@ -103,6 +104,57 @@ def test_separated_trials_stay_finite() -> None:
         assert np.abs(ratios).max() < 100
 
 
+def cosines(seed: int, artists: int, *, enrol: int = 4, test: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Give cosine scores of artists that are Gaussian vectors; songs of one artist are alike, some are far off."""
+    draw = np.random.default_rng([seed, artists])
+    centres = draw.normal(size=(artists, 1, 20)) * np.sqrt(0.35)
+
+    def songs(n: int) -> np.ndarray:
+        spread = np.exp(0.4 * draw.normal(size=(artists, n, 1)))
+        return centres + np.sqrt(0.65) * spread * draw.normal(size=(artists, n, 20))
+
+    models, tests = songs(enrol).mean(axis=1), songs(test).reshape(-1, 20)
+    models, tests = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (models, tests))
+    return models @ tests.T, np.repeat(np.eye(artists, dtype=bool), test, axis=1)
+
+
+def cllr_of(ratios: np.ndarray, targets: np.ndarray) -> float:
+    misses, alarms = np.logaddexp(0, -ratios[targets]).mean(), np.logaddexp(0, ratios[~targets]).mean()
+    return float((misses + alarms) / 2 / np.log(2))
+
+
+def test_few_artists_do_not_claim_what_other_artists_refute() -> None:
+    others, truth = cosines(0, 300)
+    best = cllr_of(fit_calibration(others, truth).apply(others), truth)
+    costs: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(1, 41):
+        scores, targets = cosines(seed, 3)
+        for told, found in costs.items():
+            line = fit_calibration(scores, targets, n_artists=3 if told else None)
+            found.append(cllr_of(line.apply(others), truth))
+    assert np.mean(costs[True]) < best + 0.1 and np.mean(costs[False]) > best + 0.2
+    assert max(costs[True]) < 1 < max(costs[False])
+
+
+def test_many_artists_are_calibrated_as_before() -> None:
+    scores, targets = cosines(3, 500)
+    before, after = fit_calibration(scores, targets), fit_calibration(scores, targets, n_artists=500)
+    assert after.scale == pytest.approx(before.scale, rel=0.01) and after.scale < before.scale
+    assert cllr_of(after.apply(scores), targets) == pytest.approx(cllr_of(before.apply(scores), targets), rel=1e-3)
+    both = fit_fusion([scores, scores**3], targets, n_artists=500)
+    np.testing.assert_allclose(
+        both.apply([scores, scores**3]), fit_fusion([scores, scores**3], targets).apply([scores, scores**3]), atol=0.1
+    )
+
+
+def test_the_fewer_artists_the_smaller_the_slope() -> None:
+    scores, targets = trials(targets=20, others=100)
+    slopes = [fit_calibration(scores, targets, n_artists=n).scale for n in (2, 5, 20, 100)]
+    assert slopes == sorted(slopes) and slopes[0] < 0.9 * slopes[-1]
+    enough = round(PRIOR_PRECISION / PENALTY)
+    assert fit_calibration(scores, targets, n_artists=enough) == fit_calibration(scores, targets)
+
+
 def test_systems_that_say_the_same_share_the_weight() -> None:
     scores, targets = trials(3)
     found = fit_fusion([scores, 10 * scores + 3], targets)
@@ -162,6 +214,8 @@ def test_refusals() -> None:
     for prior in (0.0, 1.0, float("nan")):
         with pytest.raises(ArtistTransferError, match="the prior must lie between 0 and 1"):
             fit_calibration(scores, targets, prior=prior)
+    with pytest.raises(ArtistTransferError, match="of one artist at least, found 0"):
+        fit_calibration(scores, targets, n_artists=0)
     with pytest.raises(ArtistTransferError, match=r"one shape .* found \(8,\), \(4,\)"):
         fit_fusion([scores, scores[:4]], targets)
     with pytest.raises(ArtistTransferError, match="found none"):

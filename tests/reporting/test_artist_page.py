@@ -61,6 +61,7 @@ def test_it_says_what_was_found_and_what_was_left_out(page: str) -> None:
     assert "paper (MSD) 5,000 0.4968 0.5510 0.5508" in words
     assert "Table 4. Beside other models" in words
     assert "300 of 5,000 tracks were drawn" in words
+    assert "Intervals of the average precision of tags lie too high" in words
     assert "draws whole artists or tracks anew, with all their tracks" in words
     assert "all comparisons (at most 1) are one family, corrected by Holm&#39;s method" in words
     assert not re.search(r"\bnan\b|\bNone\b|NaN", words)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tests.reporting import recognition_builder as builder
 
-from artist_transfer.reporting.recognition_sentences import cautions, findings, lead, listed, method
+from artist_transfer.reporting.recognition_sentences import findings, lead, listed, method
 from artist_transfer.reporting.recognition_tables import pair_rows, scored_rows
 
 
@@ -144,20 +144,6 @@ def test_lists() -> None:
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "a"]) == "a and b"
     assert listed([f"s{k}" for k in range(10)], most=2) == "s0, s1 and 8 more"
-
-
-def test_few_artists_are_cautioned_against() -> None:
-    rows = scored_rows(scores(("a", 100, 0.2), ("b", 100, 0.2)))
-    protocol = {0: {"hash": "ab"}}
-    assert cautions(rows, protocol)[0] == []
-    assert len(cautions(rows, protocol)[1]) == 1
-    alarms, remarks = cautions(rows.assign(n_units=5), protocol)
-    assert alarms == ["Only 5 unseen artists are tried: so few can show no difference, however large; it takes 6."]
-    alarms, remarks = cautions(rows.assign(n_units=12), protocol)
-    assert alarms == []
-    assert remarks[0].startswith("Only 12 unseen artists are tried")
-    assert any("has no hash" in each for each in cautions(rows, {0: {}})[1])
-    assert "units: n" in cautions(rows.assign(note="units: n"), protocol)[1]
 
 
 def test_what_was_done_in_words() -> None:

@@ -7,6 +7,7 @@ path, a label and perhaps an artist and a side for each track.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from artist_transfer.corpora.listed_audio import exclusions, tell_absent
 from artist_transfer.corpora.official_lists import table_facts
 from artist_transfer.corpora.schema import split_words
 from artist_transfer.corpora.table import read_table
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 
+FEW = 0.05  # of the labelled tracks with several labels: fewer may be a slip of the separators
 LABELS = ("auto", "one", "several")
 
 
@@ -41,8 +43,9 @@ def read_labelled(
     label : str
         The CSV's column of labels.
     labels : {"auto", "one", "several"}
-        Whether a cell is one label or several joined by `separators`; auto: several if any cell holds a
-        separator.
+        Whether a cell is one label or several joined by `separators`; auto: several if any cell holds more than
+        one. In a collection with several labels those of a track are tags, and no track has a genre: a genre of the
+        few tracks that happen to have one label would be another task.
     separators : str
         The characters that may stand between labels.
     file : str
@@ -56,10 +59,10 @@ def read_labelled(
     Returns
     -------
     track_table : pd.DataFrame
-        ``genre_top`` the label where a track has exactly one, ``genres`` all of several ones. Tracks without a
-        file are left out (a warning names them).
+        ``genre_top`` the label in a collection with one a track, ``genres`` the labels in one with several; the
+        other is empty. Tracks without a file are left out (a warning names them).
     notes : dict of int
-        Counts: ``tracks``, ``without genre`` (no label, or several), ``without artist``, ``without label``,
+        Counts: ``tracks``, ``without genre`` (all, if there are several labels), ``without artist``, ``without label``,
         ``with several labels``; ``listed`` = ``tracks`` + ``listed but not there``.
     list_facts : dict or None
         Hash and counts of the CSV's own split; None if it has none.
@@ -120,8 +123,16 @@ def _with_labels(table: pd.DataFrame, labels: str, separators: str) -> tuple[pd.
     if not separators or labels == "one":
         return table, False
     between = re.compile(f"[{re.escape(separators)}]")
-    if labels == "auto" and not any(between.search(cell) for cell in cells.dropna()):
-        return table, False
     words = [[] if pd.isna(cell) else split_words(cell, separators=between) for cell in cells]
-    top = pd.Series([own[0] if len(own) == 1 else None for own in words], dtype="str")
+    many, labelled = (sum(len(own) > least for own in words) for least in (1, 0))
+    if labels == "auto" and not many:
+        return table, False
+    if labels == "auto" and many < FEW * labelled:
+        warnings.warn(
+            f"ingestion.labelled: {many} of {labelled} labelled tracks have several labels, so all labels are taken as "
+            "tags and no track has a genre. If each cell is one label, say ingestion.labelled.labels=one",
+            ArtistTransferWarning,
+            stacklevel=3,
+        )
+    top = pd.Series([None] * len(table), dtype="str")
     return table.assign(genre_top=top, genres=pd.Series(words, dtype=object)), True

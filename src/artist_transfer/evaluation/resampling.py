@@ -65,6 +65,8 @@ def check_resampling(n_resamples: int, level: float) -> None:
 def units_of(tracks: pd.DataFrame) -> Units:
     """Find what is to be resampled: the artist of a track, else its recording, else the track itself.
 
+    Units are called recordings only if one of them has several tracks.
+
     Parameters
     ----------
     tracks : pd.DataFrame
@@ -77,13 +79,13 @@ def units_of(tracks: pd.DataFrame) -> Units:
     """
     artists = tracks["artist_id"]
     known = artists.notna().to_numpy()
-    has_recordings = "recording_id" in tracks.columns
     own = tracks["track_id"].astype(str)
-    if has_recordings:
+    if "recording_id" in tracks.columns:
         own = tracks["recording_id"].fillna(tracks["track_id"]).astype(str)
+    several = own.duplicated().any()  # else a recording is a track, and no more is known than that
     labels = np.where(known, "a:" + artists.astype(str), "t:" + own)
     distinct, of_row = np.unique(labels.astype(str), return_inverse=True)
-    name = "artist" if known.any() else "recording" if has_recordings else "track"
+    name = "artist" if known.any() else "recording" if several else "track"
     notes = []
     if name != "artist":
         notes.append(f"no track has an artist: the intervals are over {name}s and may be too narrow")

@@ -190,6 +190,20 @@ def hold_out_tagged(split: TaggedSplit, tracks: pd.DataFrame, *, share: float, s
     return replace(split, train=train, validation=validation, truth=split.truth | parts, counts=counts)
 
 
+def undefined_tags(split: TaggedSplit) -> dict[str, str]:
+    """Say which tags can be learned and not evaluated.
+
+    Parameters
+    ----------
+    split : TaggedSplit
+
+    Returns
+    -------
+    dict of tag to reason
+    """
+    return {tag: why for tag, column in zip(split.tags, split.truth["test"].T) if (why := _reason(column, "test"))}
+
+
 def tag_metrics(scores: TagScores) -> pd.DataFrame:
     """Score each tag.
 

@@ -225,7 +225,8 @@ def _draw_nets(figure: go.Figure, own: pd.DataFrame, place: tuple[int, int], nam
     """Draw the paper's three nets of a run, with and without discriminant, and return the numbers of artists."""
     sizes: set[int] = set()
     for k, net in enumerate(TRAINED):
-        rows = own[(own["net"] == net) & own["n_artists_trained"].notna()].sort_values("n_artists_trained")
+        rows = own[(own["net"] == net) & own["n_artists_trained"].notna() & own["value"].notna()]
+        rows = rows.sort_values("n_artists_trained")
         if not len(rows):
             continue
         colour, symbol = LOOKS[net]

@@ -6,6 +6,7 @@ Made from saved tables only; equal inputs give equal bytes; nothing is fetched. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -56,6 +57,7 @@ def render_artist_report(
     comparison_table: pd.DataFrame | None = None,
     neighbours: pd.DataFrame | None = None,
     maps: Mapping[str, pd.DataFrame] | None = None,
+    tracks_shown: str = "",
     notes: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
@@ -75,9 +77,9 @@ def render_artist_report(
         What else was left out and counted: ``artists with fewer than 20 songs``, ``tags that are not defined``, ….
     artist_set_table : pd.DataFrame, optional [columns: set, artist_id, track_id, position, side]
     lists : sequence of mapping
-        ``target, list, tracks, hash`` of each official list that was scored on.
+        Of each list that was scored on, as `artist_views.lists_view` takes it.
     leaks : sequence of str
-        Sentences on what training and test share; shown as alarms at the top.
+        Sentences on what training and test share, and what failed; shown as alarms at the top.
     history : pd.DataFrame, optional [columns: net, epoch, loss, validation_loss, …]
     score_table : pd.DataFrame, optional
         See `artist_transfer.reporting.artist_tables`.
@@ -87,6 +89,8 @@ def render_artist_report(
         As of `artist_transfer.search.retrieve.nearest_artists`.
     maps : mapping of {"artist", "genre"} to pd.DataFrame, optional
         As of `artist_transfer.evaluation.track_map.track_map`.
+    tracks_shown : str
+        A sentence that says of which tracks maps and neighbours are.
     notes : sequence of str
         Remarks on the data.
     parameters, provenance : mapping, optional
@@ -108,6 +112,9 @@ def render_artist_report(
     scored = score_table if score_table is not None and len(score_table) else None
     whole = [row for row in differences.comparison_rows(comparison_table) if row["of"] in WHOLE]
     figures = _figures(scored, comparison_table, history, maps or {}, level)
+    for name in ("artist", "genre"):
+        if tracks_shown and (key := f"map-{name}") in figures:
+            figures[key] = replace(figures[key], alt=f"{figures[key].alt} {tracks_shown}")
     quarantined = quarantine_table if quarantine_table is not None and len(quarantine_table) else None
     unread = exclusion_table if exclusion_table is not None and len(exclusion_table) else None
     context = {
@@ -131,7 +138,7 @@ def render_artist_report(
         "all_scores": None if scored is None else views.all_scores(scored),
         "comparisons": differences.comparisons(comparison_table, level=level),
         "by_label": _by_label_table(scored),
-        "neighbours": views.neighbours_view(neighbours),
+        "neighbours": views.neighbours_view(neighbours, tracks_shown),
         "groups": {name: [key for key in figures if key.split("-")[0] == name] for name in ("n", "label", "map")},
         "provenance": tables.pairs_table(dict(provenance or {}), "Provenance", ("what", "value")),
         "parameters": tables.pairs_table(tables.flat_parameters(parameters or {}), "Parameters", ("key", "value")),
@@ -162,6 +169,13 @@ def _method(score_table: pd.DataFrame | None, comparisons: Sequence[Mapping[str,
             f"{max(families.values()):,}) are one family, corrected by Holm's method: the smallest is multiplied by "
             "their number, the next by one less, and so on. The verdicts go by the corrected p; they are not "
             "corrected for there being several scores and targets, and the intervals are those of one comparison each."
+        )
+    if score_table["metric"].isin(["ap", "neural_ap"]).any():
+        said.append(
+            "Intervals of the average precision of tags lie too high: where an artist is drawn twice, its songs stand "
+            "beside copies of themselves in the ranking, which lifts the average precision of rare tags: a value may "
+            "lie near the lower end of its interval or below it. In a difference of two systems much of this cancels "
+            "out; AUC is hardly touched by it."
         )
     baselines = set(score_table["net"]) & {"chance", "prior"}
     if baselines:

@@ -6,7 +6,9 @@ The **score table** has one row a system, target, metric and part, as `artist_tr
 * ``system`` (its name), ``net`` (``basic``, ``siamese``, ``tag``, these with a discriminant, or anything else:
   ``released``, ``mfcc``, ``chance``, ``prior``), ``n_artists_trained`` (of a tag-label net that of the artist set of
   the same size; NaN where it means nothing), ``seed`` (None if there is one only);
-* ``target`` (``gtzan``, ``fma_small``, ``magnatagatune``, ``composers``, …) and ``list_hash`` (of its official list);
+* ``target`` (``gtzan``, ``fma_small``, ``magnatagatune``, ``composers``, …), ``list_hash`` (of its official lists),
+  ``listed`` and ``missing`` (tracks on them, and those that this run does not have), ``split_hash`` (of the sides of
+  the tracks that were there);
 * ``metric`` (a key of `artist_paper.METRICS`) and ``of`` (``overall`` or ``macro``,
   else the genre or tag);
 * ``value, low, high`` (NaN without an interval), ``unit`` (what was resampled: artist, recording, track), ``n_items``,
@@ -57,6 +59,9 @@ def labelled_scores(
     systems: Mapping[str, Mapping[str, object]],
     metric: str | None = None,
     list_hash: str | None = None,
+    split_hash: str | None = None,
+    listed: int | None = None,
+    missing: int | None = None,
 ) -> pd.DataFrame:
     """Add to a table of scores what they are of.
 
@@ -70,7 +75,11 @@ def labelled_scores(
     metric : str, optional
         Replaces the metric's name: average precisions of queries are called ``map`` here.
     list_hash : str, optional
-        Of the official list that was used.
+        Of the official lists that were used.
+    split_hash : str, optional
+        Of the sides of the tracks that are there.
+    listed, missing : int, optional
+        Tracks on the official lists, and those of them that are not there.
 
     Returns
     -------
@@ -91,6 +100,9 @@ def labelled_scores(
         seed=[each.get("seed") for each in facts],
         target=target,
         list_hash=list_hash,
+        split_hash=split_hash,
+        listed=number(listed),
+        missing=number(missing),
     )
     return found if metric is None else found.assign(metric=metric)
 
@@ -254,7 +266,7 @@ def table_4(score_table: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ("gtzan", "fma_small", "magnatagatune")
     merged = merged_seeds(score_table)
-    merged = merged[merged["of"].isin(WHOLE)]
+    merged = merged[merged["of"].isin(WHOLE) & merged["value"].notna()]
     rows: list[dict[str, object]] = []
     for name, part in _largest(merged):
         for how, (accuracy, auc) in PROBES.items():

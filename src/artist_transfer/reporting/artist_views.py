@@ -7,6 +7,7 @@ from math import isfinite
 
 import pandas as pd
 
+from artist_transfer.reporting.artist_gaps import missing_tracks
 from artist_transfer.reporting.artist_paper import EARLY, LABEL, METRICS, TABLE_NUMBERS, TARGETS, TRAINED
 from artist_transfer.reporting.artist_tables import OURS, WHOLE, merged_seeds, table_4, table_of_nets
 from artist_transfer.reporting.scores import number, percent
@@ -70,7 +71,8 @@ def view_of_nets(score_table: pd.DataFrame, metric: str, *, level: float = 0.95)
     number_of = f"Table {TABLE_NUMBERS[metric]}. " if metric in TABLE_NUMBERS else ""
     caption = f"{number_of}{METRICS.get(metric, metric)} on each target, {percent(level)} intervals"
     heads = ("target", "source", "training artists", *(TRAINED.get(name, name) for name in names))
-    return Table(caption, heads, tuple(rows), frozenset(range(2, len(heads))), note=_note(table))
+    note = " ".join(filter(None, [_note(table), missing_note(score_table[score_table["metric"] == metric])]))
+    return Table(caption, heads, tuple(rows), frozenset(range(2, len(heads))), note=note)
 
 
 def _note(table: pd.DataFrame) -> str:
@@ -142,6 +144,7 @@ def view_4(score_table: pd.DataFrame) -> Table | None:
         "papers' rows are of nets trained on the Million Song Dataset, without intervals; numbers in brackets are "
         "their references."
     )
+    note = " ".join(filter(None, [note, missing_note(score_table[score_table["target"].isin(targets)])]))
     return Table("Table 4. Beside other models", heads, rows, frozenset({2, 3, 4}), note=note)
 
 
@@ -213,13 +216,33 @@ def sets_view(artist_set_table: pd.DataFrame | None) -> Table | None:
     return Table("The artist sets; each is part of the next", heads, tuple(rows), frozenset(range(len(heads))))
 
 
+def missing_note(score_table: pd.DataFrame) -> str:
+    """Say how many tracks of the official lists are not in a run.
+
+    Parameters
+    ----------
+    score_table : pd.DataFrame
+
+    Returns
+    -------
+    str
+        A sentence for each target that lacks any; empty if none does.
+    """
+    return " ".join(
+        f"{target_name(target)}: {missing:,} of the {listed:,} tracks of its list are missing here, so its scores are "
+        f"of the other {listed - missing:,}."
+        for target, (missing, listed) in missing_tracks(score_table).items()
+    )
+
+
 def lists_view(lists: Sequence[Mapping[str, object]]) -> Table | None:
     """Show the official lists by hash.
 
     Parameters
     ----------
     lists : sequence of mapping
-        ``target``, ``list``, ``tracks``, ``hash``.
+        ``target``, ``list``, ``tracks``, ``hash`` and, where it is known, ``published`` (whether as published),
+        ``missing`` (tracks that are not there or not usable), ``split_hash`` (of the sides of the others).
 
     Returns
     -------
@@ -227,11 +250,20 @@ def lists_view(lists: Sequence[Mapping[str, object]]) -> Table | None:
     """
     if not lists:
         return None
-    rows = tuple(
-        (target_name(each["target"]), *(text_of(each.get(key)) for key in ("list", "tracks", "hash"))) for each in lists
-    )
+    keys = ("list", "published", "tracks", "missing", "hash", "split_hash")
+    rows = tuple((target_name(each["target"]), *(text_of(each.get(key)) for key in keys)) for each in lists)
+    marked = frozenset(k for k, each in enumerate(lists) if number(each.get("missing")) > 0)
     note = "Scores on lists of different hashes are of different tracks or labels and cannot be compared."
-    return Table("The lists that were scored", ("target", "list", "tracks", "hash"), rows, frozenset({2}), note=note)
+    heads = (
+        "target",
+        "list",
+        "as published",
+        "tracks on it",
+        "missing here",
+        "hash",
+        "hash of the sides of the others",
+    )
+    return Table("The lists that were scored", heads, rows, frozenset({3, 4}), marked, note)
 
 
 def training_view(history: pd.DataFrame) -> Table:
@@ -265,13 +297,15 @@ def training_view(history: pd.DataFrame) -> Table:
     return Table("Training", heads, tuple(rows), frozenset(range(1, 7)), note=note)
 
 
-def neighbours_view(neighbours: pd.DataFrame | None) -> Table | None:
+def neighbours_view(neighbours: pd.DataFrame | None, tracks_shown: str = "") -> Table | None:
     """Show artists and those most like them.
 
     Parameters
     ----------
     neighbours : pd.DataFrame or None [columns: artist_id, artist, rank, neighbour, score]
         As of `artist_transfer.search.retrieve.nearest_artists`.
+    tracks_shown : str
+        A sentence that says of which tracks.
 
     Returns
     -------
@@ -283,5 +317,5 @@ def neighbours_view(neighbours: pd.DataFrame | None) -> Table | None:
     for _, part in neighbours.groupby("artist_id", sort=False):
         names = [f"{name} ({score:.2f})" for name, score in zip(part["neighbour"], part["score"])]
         rows.append((str(part["artist"].iloc[0]), ", ".join(names)))
-    note = "In brackets the cosine of the means of their songs."
+    note = " ".join(filter(None, ["In brackets the cosine of the means of their songs.", tracks_shown]))
     return Table("Artists and those most like them", ("artist", "nearest"), tuple(rows), note=note)

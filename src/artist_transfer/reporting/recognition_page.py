@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from artist_transfer.reporting import recognition_cautions as cautions
 from artist_transfer.reporting import recognition_curves as curves
 from artist_transfer.reporting import recognition_figures as plots
 from artist_transfer.reporting import recognition_sentences as said
@@ -132,7 +133,7 @@ def render_recognition_page(
                 "Each artist's own equal error rate: its test songs against its model, and the other artists' songs "
                 "against it. Bars are means over the systems, points single systems.",
             )
-    alarms, remarks = ([], []) if rows is None else said.cautions(rows, protocol)
+    alarms, remarks = ([], []) if rows is None else cautions.cautions(rows, protocol)
     quarantined = quarantine_table if quarantine_table is not None and len(quarantine_table) else None
     context = {
         "title": title,
@@ -175,7 +176,7 @@ def _other(corpus: str, scores: pd.DataFrame, comparisons: pd.DataFrame | None, 
         return {"corpus": corpus, "findings": [], "alarms": [], "scores": None, "pairs": []}
     rows = scored_rows(scores)
     pairs, size = pair_rows(rows, comparisons, level=level), shown_size(rows)
-    alarms, remarks = said.few_artists(rows)
+    alarms, remarks = cautions.few_artists(rows)
     return {
         "corpus": corpus,
         "findings": said.findings(rows, pairs, level=level),

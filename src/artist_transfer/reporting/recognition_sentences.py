@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from artist_transfer.evaluation.small_samples import MIN_UNITS
 from artist_transfer.reporting.artist_comparisons import BETTER, OPEN
 from artist_transfer.reporting.recognition_paper import less_is_better, metric_name
 from artist_transfer.reporting.recognition_tables import at_size, metrics_of, shown_size, sizes_of
@@ -23,8 +22,7 @@ from artist_transfer.reporting.tables import p_text
 SAID = ("eer", "top1")
 """What the sentences speak of: verification and identification."""
 TASKS = {"eer": "Verification", "top1": "Identification"}
-FEW_ARTISTS = 20
-MOST_NAMES, MOST_WINNERS = 8, 4
+MOST_NAMES, MOST_WINNERS, MOST_CHANGES = 8, 4, 4
 Finding = tuple[str, str]
 """Kind (``better``, ``worse``, ``open``) and sentence."""
 
@@ -167,23 +165,33 @@ def _spread(row: Mapping[str, Any], level: float) -> str:
 
 def _over_artists(rows: pd.DataFrame, pairs: Sequence[Mapping[str, Any]], metric: str, level: float) -> list[Finding]:
     """Say what more training artists did, family by family."""
-    clauses: dict[str, list[str]] = {}
+    clauses: dict[str, list[tuple[float, str]]] = {}
     for family, part in rows[rows["n_artists_trained"].notna() & rows["value"].notna()].groupby("family", sort=False):
         if len(part) < 2:
             continue
         ordered = part.sort_values("n_artists_trained")
         few, many = ordered.iloc[0].to_dict(), ordered.iloc[-1].to_dict()
         kind, ending = _trend(pairs, str(family), few, many)
+        gap = abs(number(many["value"]) - number(few["value"]))
         change = f"{number(few['value']):.3f} to {number(many['value']):.3f}"
         sizes = f"{few['n_artists_trained']:,.0f} to {many['n_artists_trained']:,.0f} artists"
-        clauses.setdefault(kind, []).append(f"{family} goes from {change} ({sizes}{ending})")
+        clauses.setdefault(kind, []).append((gap, f"{family} goes from {change} ({sizes}{ending})"))
     name = metric_name(metric)
     starts = {
         "better": f"More training artists make {name} better: ",
         "worse": f"More training artists make {name} worse: ",
         "open": f"What more training artists do to {name} is not shown by a paired test: ",
     }
-    return [(kind, f"{starts[kind]}{'; '.join(clauses[kind])}.") for kind in starts if kind in clauses]
+    return [(kind, f"{starts[kind]}{_largest(clauses[kind])}.") for kind in starts if kind in clauses]
+
+
+def _largest(clauses: Sequence[tuple[float, str]]) -> str:
+    """Join the clauses on the largest changes; the others are counted."""
+    ordered = [clause for _, clause in sorted(clauses, key=lambda each: -each[0])]
+    left = len(ordered) - MOST_CHANGES
+    return "; ".join(ordered[:MOST_CHANGES]) + (
+        f"; {left} more with smaller changes are in the table" if left > 0 else ""
+    )
 
 
 def _trend(
@@ -297,7 +305,8 @@ def lead(rows: pd.DataFrame | None, protocol: Mapping[object, Mapping[str, Any]]
         )
     facts = next(iter(protocol.values()), {})
     songs = [f"{counted(facts[key])} songs to {key}" for key in ("enrol", "test") if facts.get(key) is not None]
-    folds = f" in each of {len(protocol)} folds" if len(protocol) > 1 else ""
+    own = [fold for fold in protocol if str(fold).removeprefix("fold ").isdecimal()]  # the others are corpora
+    folds = f" in each of {len(own)} folds" if len(own) > 1 else ""
     unseen = f", {counted(facts['artists'])} unseen artists" if facts.get("artists") is not None else ""
     trials = f"{corpus}{unseen}{folds}{''.join(f', {each}' for each in songs)}"
     return f"{trials}. {n} system{plural}{trained}, scored on {'the same' if n > 1 else 'these'} trials."
@@ -324,67 +333,7 @@ def method(rows: pd.DataFrame, *, level: float = 0.95) -> str:
         "artist was drawn (a target trial as often as its artist); in identification the enrolled artists stay as they "
         f"are.{nets} A score has the expanded percentile interval of that bootstrap ({percent(level)}), a difference "
         "the t interval and the t test with its standard error on the same resamples. Holm's correction is for "
-        "all tests of a metric between systems on one number of training artists, and for those between numbers."
+        "the tests of one metric and question at a time: between systems on one number of training artists, of fusions "
+        "with what they fuse, of variants (a discriminant, normalised scores) with the same system without, and of a "
+        "system on the most training artists with itself on the fewest."
     )
-
-
-def few_artists(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Say whether the scores are of too few artists.
-
-    Parameters
-    ----------
-    rows : pd.DataFrame
-
-    Returns
-    -------
-    alarms : list of str
-        If they cannot show any difference.
-    remarks : list of str
-        If they can show large ones only.
-    """
-    alarms: list[str] = []
-    remarks: list[str] = []
-    known = (
-        pd.to_numeric(rows["n_units"], errors="coerce").dropna()
-        if "n_units" in rows.columns
-        else pd.Series(dtype=float)
-    )
-    n = int(known.min()) if len(known) else None
-    if n is not None and n < MIN_UNITS:
-        alarms.append(
-            f"Only {n} unseen {'artist is' if n == 1 else 'artists are'} tried: so few can show no difference, however "
-            f"large; it takes {MIN_UNITS}."
-        )
-    elif n is not None and n < FEW_ARTISTS:
-        remarks.append(
-            f"Only {n} unseen artists are tried: intervals are wide, and a difference that is not shown may well exist."
-        )
-    return alarms, remarks
-
-
-def cautions(rows: pd.DataFrame, protocol: Mapping[object, Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """Say what makes the scores doubtful.
-
-    Parameters
-    ----------
-    rows : pd.DataFrame
-    protocol : mapping of fold to mapping
-
-    Returns
-    -------
-    alarms : list of str
-    remarks : list of str
-    """
-    alarms, remarks = few_artists(rows)
-    if rows["family"].nunique() > 1:
-        remarks.append(
-            "The best of several systems is chosen on the trials it is reported on, which flatters it a little."
-        )
-    hashes = [str(facts.get("hash")) for facts in protocol.values() if facts.get("hash")]
-    if not hashes:
-        remarks.append(
-            "The trial list has no hash here, so nobody can tell whether another score is of the same trials."
-        )
-    if "note" in rows.columns:
-        remarks += sorted({str(note) for note in rows["note"].dropna() if str(note).strip()})
-    return alarms, remarks

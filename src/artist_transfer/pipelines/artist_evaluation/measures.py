@@ -19,6 +19,7 @@ from artist_transfer.pipelines.artist_evaluation.targets import Target
 
 if TYPE_CHECKING:
     from artist_transfer.evaluation.embeddings import Embeddings
+    from artist_transfer.evaluation.tagging import TaggedSplit
     from artist_transfer.evaluation.target_labels import Classified, LabelledSplit
 
 NEURAL = "neural_"
@@ -36,7 +37,9 @@ class Hearing:
     fold : int
         Of the target.
     sides : dict of side to list of str
-        Tracks that have a vector.
+        Tracks that have a vector by every system.
+    tracks : list of str
+        All of these, those on no side too.
     one : Heard
         The system.
     embeddings : Embeddings
@@ -48,6 +51,7 @@ class Hearing:
     target: Target
     fold: int
     sides: Mapping[str, list[str]]
+    tracks: Sequence[str]
     one: Heard
     embeddings: Embeddings
     block: ArtistEvaluationBlock
@@ -80,22 +84,24 @@ def score_genres(hearing: Hearing, items: Items) -> None:
         items.skipped[f"genre, fold {hearing.fold}"] = str(error)
         return
     queries = hearing.some([track for track in test if genres.get(track) is not None])
-    table = average_precisions(queries, genres).table
+    found = average_precisions(queries, genres, leave_out=[hearing.target.labels("recording_id")])
+    items.count("songs without another recording of their genre", found.counts["n_undefined"], hearing.fold)
+    table = found.table
     items.add("map", one.system, item_values(table, "ap", one.trial))
     if items.needs_floor("map", hearing.fold):
         items.add("map", CHANCE, item_values(table, "chance", 0))
     for metric, classify in _classifiers(hearing, split).items():
         try:
-            found = classify().table
+            said = classify().table
         except ArtistTransferError as error:  # nobody can be held out to stop by, features that do not vary
             items.fail(metric, one.system, str(error))
             continue
-        items.add(metric, one.system, item_values(found, "correct", one.trial, label="label_true"))
+        items.add(metric, one.system, item_values(said, "correct", one.trial, label="label_true"))
         if items.needs_floor(metric, hearing.fold):
             items.add(metric, PRIOR, item_values(prior_vote(split).table, "correct", 0, label="label_true"))
-    left_out = {name: count for name, count in split.counts.items() if name.endswith("without_label")}
-    for name, count in (left_out | {f"label only in test: {k}": n for k, n in split.only_in_test.items()}).items():
-        items.count(name, count)
+    items.count("test tracks without a genre", split.counts["n_test_without_label"], hearing.fold)
+    for genre, count in split.only_in_test.items():
+        items.count(f"test tracks of a genre that no training track has: {genre}", count, hearing.fold)
 
 
 def _classifiers(hearing: Hearing, split: LabelledSplit) -> dict[str, Callable[[], Classified]]:
@@ -139,6 +145,7 @@ def score_tags(hearing: Hearing, items: Items) -> None:
     except ArtistTransferError as error:
         items.skipped[f"tags, fold {hearing.fold}"] = str(error)
         return
+    _tell_tags(split, hearing.fold, items)
     hidden = read_widths(block.hidden)
     for prefix, widths in {"": (), **({NEURAL: hidden} if hidden else {})}.items():
         params = TagProbeParams(hidden=widths, seed=block.seed)
@@ -150,6 +157,19 @@ def score_tags(hearing: Hearing, items: Items) -> None:
         items.add_tags(prefix, hearing.one.system, hearing.fold, scores)
         if items.needs_floor(f"{prefix}tags", hearing.fold):
             items.add_tags(prefix, PRIOR, hearing.fold, prior_tags(split))
+
+
+def _tell_tags(split: TaggedSplit, fold: int, items: Items) -> None:
+    """Name the tags that are not scored in a fold, and those that only test tracks have."""
+    from artist_transfer.evaluation.tagging import undefined_tags
+
+    for tag, reason in (split.skipped | undefined_tags(split)).items():
+        items.tag_reasons.setdefault(tag, {})[fold] = reason
+    for tag, count in split.only_in_test.items():
+        items.tag_reasons.setdefault(tag, {})[fold] = "no training track has it"
+        items.only_in_test.setdefault(tag, {})[fold] = count
+    items.count("test tracks without a list of tags", split.counts["n_test_without_list"], fold)
+    items.count("test tracks with none of the tags", split.counts["n_test_untagged"], fold)
 
 
 def score_artists(hearing: Hearing, items: Items) -> None:
@@ -169,7 +189,7 @@ def score_artists(hearing: Hearing, items: Items) -> None:
     if target.own:
         ids = [*hearing.sides["test"], *hearing.sides["unseen"]]
     elif fold == target.folds[0]:
-        ids = list(hearing.embeddings.track_ids)
+        ids = list(hearing.tracks)
     else:
         return  # nothing is fitted, so one pass over all tracks is all there is
     ids = sorted(track for track in ids if artists.get(track) is not None)
@@ -178,7 +198,7 @@ def score_artists(hearing: Hearing, items: Items) -> None:
         return
     vectors = hearing.some(ids)
     found = average_precisions(vectors, artists, leave_out=[recordings])
-    items.count("songs without another recording of their artist", found.counts["n_undefined"])
+    items.count("songs without another recording of their artist", found.counts["n_undefined"], fold)
     items.add("artist_map", one.system, item_values(found.table, "ap", one.trial))
     if items.needs_floor("artist_map", fold):
         items.add("artist_map", CHANCE, item_values(found.table, "chance", 0))

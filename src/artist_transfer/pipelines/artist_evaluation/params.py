@@ -24,6 +24,7 @@ class ArtistEvaluationBlock(Block):
     discriminant: int | None = Field(None, ge=1, description="dimensions of the linear discriminant; null: none")
     discriminant_solver: Literal["svd", "eigen"] = "svd"
     discriminant_shrinkage: float | Literal["auto"] | None = Field(None, description="0 to 1, or auto; of eigen")
+    tags: bool = Field(True, description="score probes of the tags too, where a corpus has any")
     mfcc: bool = Field(True, description="MFCC statistics as a baseline")
     released: bool = Field(False, description="the authors' Siamese net beside ours")
     resamples: int = Field(2000, ge=100)

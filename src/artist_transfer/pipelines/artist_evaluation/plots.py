@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from artist_transfer.pipelines.artist_evaluation.told import with_own_name
+
 NUMBER_PLOTS = {
     "map_number_plot": "map",
     "knn_number_plot": "knn_accuracy",
@@ -27,6 +29,8 @@ def plot_artist_nets(
     artist_net_table: pd.DataFrame,
     artist_track_map_table: pd.DataFrame,
     genre_track_map_table: pd.DataFrame,
+    target: str | None,
+    corpus: str,
 ) -> tuple[go.Figure, ...]:
     """Draw scores over the number of artists and by genre, training curves, and the maps.
 
@@ -38,6 +42,10 @@ def plot_artist_nets(
         Losses by net and epoch.
     artist_track_map_table, genre_track_map_table : pd.DataFrame
         Tracks in the plane.
+    target : str or None
+        Name of the run's own corpus.
+    corpus : str
+        Its kind.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def plot_artist_nets(
     from artist_transfer.reporting.artist_paper import METRICS
     from artist_transfer.reporting.artist_tables import WHOLE
 
-    scored = artist_score_table
+    scored = with_own_name(artist_score_table, target, corpus)
     there = set(scored.loc[scored["of"].isin(WHOLE), "metric"]) if len(scored) else set()
     over_number = [
         by_artists_plot(scored, metric) if metric in there else _empty(f"No {METRICS[metric]} in this run")

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from artist_transfer.pipelines.artist_evaluation import told
+from artist_transfer.pipelines.artist_evaluation.nodes import failed_systems
 from artist_transfer.pipelines.artist_evaluation.params import ArtistEvaluationBlock
 from artist_transfer.pipelines.artist_learning.encoders import NamedNet, embed
 from artist_transfer.pipelines.artist_learning.params import EncodingBlock
 from artist_transfer.provenance import git_state
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 MAP_COLUMNS = ["track_id", "artist_id", "artist", "title", "genre", "x", "y"]
-NAMED = 50  # songs that a note names
+LEAST_ARTISTS = 3  # of which a map or nearest artists say anything
 NEIGHBOUR_COLUMNS = ["artist_id", "artist", "rank", "neighbour_id", "neighbour", "score"]
 
 
 def show_tracks(
     artist_nets_manifest: dict[str, Any],
     usable_table: pd.DataFrame,
+    split_table: pd.DataFrame,
     mel_manifest: dict[str, Any],
     encoding: EncodingBlock,
     device: str,
     seed: int,
     cache_root: str,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Lay out the tracks by the last net, and find the nearest artists of some.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Lay out the tracks that the last net was not trained on, and find the nearest of their artists.
 
     Parameters
     ----------
     artist_nets_manifest : dict
         The nets; a Siamese one if there is one, of the largest set and the first fold, is shown.
-    usable_table : pd.DataFrame
-        The tracks.
+    usable_table, split_table : pd.DataFrame
+        The tracks and their sides.
     mel_manifest : dict
         Their spectrograms.
     encoding : EncodingBlock
@@ -54,7 +54,10 @@ def show_tracks(
         Tracks with an artist, and with a genre, in the plane.
     artist_neighbour_table : pd.DataFrame
         Nearest artists.
+    artist_shown_facts : dict
+        Which net, how many ``tracks``, and the ``sentence`` that says which.
     """
+    from artist_transfer.evaluation.embeddings import Embeddings
     from artist_transfer.evaluation.track_map import track_map
     from artist_transfer.models.files import load_artist_net
     from artist_transfer.search.index import cached_index
@@ -67,16 +70,52 @@ def show_tracks(
     embeddings, _ = embed(
         named, usable_table, mel_manifest, encoding, device=resolve_device(device), cache_root=cache_root
     )
+    ids, sentence = tracks_to_show(usable_table, split_table, int(shown["fold"]), set(embeddings.track_ids))
+    embeddings = Embeddings(tuple(ids), embeddings.of(ids))
+    tracks = usable_table[usable_table["track_id"].isin(ids)]
     maps = []
     for column in ("artist_id", "genre_top"):
-        known = usable_table[usable_table["track_id"].isin(embeddings.track_ids)][column].notna().any()
+        known = tracks[column].notna().any()
         maps.append(
-            track_map(embeddings, usable_table, label=column, seed=seed) if known else pd.DataFrame(columns=MAP_COLUMNS)
+            track_map(embeddings, tracks, label=column, seed=seed) if known else pd.DataFrame(columns=MAP_COLUMNS)
         )
-    if not usable_table["artist_id"].notna().any():
-        return maps[0], maps[1], pd.DataFrame(columns=NEIGHBOUR_COLUMNS)
-    index = cached_index(cache_root, embeddings, usable_table, named.encoder)
-    return maps[0], maps[1], nearest_artists(index)
+    facts = {"net": shown["system"], "fold": shown["fold"], "tracks": len(ids), "sentence": sentence}
+    if not tracks["artist_id"].notna().any():
+        return maps[0], maps[1], pd.DataFrame(columns=NEIGHBOUR_COLUMNS), facts
+    index = cached_index(cache_root, embeddings, tracks, named.encoder)
+    return maps[0], maps[1], nearest_artists(index), facts
+
+
+def tracks_to_show(
+    usable_table: pd.DataFrame, split_table: pd.DataFrame, fold: int, encoded: set[str]
+) -> tuple[list[str], str]:
+    """Choose the tracks of maps and nearest artists: of artists that the net was not trained on.
+
+    Parameters
+    ----------
+    usable_table, split_table : pd.DataFrame
+        The tracks and their sides.
+    fold : int
+        Of the net.
+    encoded : set of str
+        Tracks that have a vector.
+
+    Returns
+    -------
+    track_ids : list of str
+        Those of the sides test and unseen; all if these are of too few artists.
+    sentence : str
+        Which they are.
+    """
+    rows = split_table[(split_table["fold"] == fold) & split_table["side"].isin(["test", "unseen"])]
+    ids = sorted(set(rows["track_id"]) & encoded)
+    artists = usable_table.loc[usable_table["track_id"].isin(ids), "artist_id"].nunique()
+    if artists >= LEAST_ARTISTS:
+        return ids, f"Shown are the {len(ids):,} test tracks of fold {fold}, which the net was not trained on."
+    return sorted(encoded), (
+        f"The test tracks of fold {fold} are of {artists} known artists, too few to show, so all {len(encoded):,} "
+        "tracks are shown, also those that the net was trained on: these lie closer by artist than new ones would."
+    )
 
 
 def write_artist_report(
@@ -96,7 +135,10 @@ def write_artist_report(
     artist_track_map_table: pd.DataFrame,
     genre_track_map_table: pd.DataFrame,
     artist_neighbour_table: pd.DataFrame,
+    artist_shown_facts: dict[str, Any],
     evaluation: ArtistEvaluationBlock,
+    target: str | None,
+    corpus: str,
 ) -> str:
     """Write the page of the artist-label nets, from saved results only.
 
@@ -112,8 +154,14 @@ def write_artist_report(
         Scores and differences.
     artist_track_map_table, genre_track_map_table, artist_neighbour_table : pd.DataFrame
         Maps and nearest artists.
+    artist_shown_facts : dict
+        Which tracks these are of.
     evaluation : ArtistEvaluationBlock
         Level of the intervals.
+    target : str or None
+        Name of the run's own corpus.
+    corpus : str
+        Its kind.
 
     Returns
     -------
@@ -125,81 +173,25 @@ def write_artist_report(
     first = artist_set_table[(artist_set_table["fold"] == artist_set_table["fold"].min())]
     kind = "artist" if (first["kind"] == "artist").any() else "tag"
     maps = {"artist": artist_track_map_table, "genre": genre_track_map_table}
+    own = told.own_name(target, corpus, sorted(set(artist_evaluation_facts) - {told.OWN}))
+    facts = {own if name == told.OWN else name: each for name, each in artist_evaluation_facts.items()}
     return render_artist_report(
         counts=count_facts,
         quarantine_table=quarantine_table,
         exclusion_table=exclusion_table,
-        exclusions=_exclusions(corpus_facts, artist_set_facts, artist_evaluation_facts),
+        exclusions=told.exclusions(corpus_facts, artist_set_facts, facts),
         artist_set_table=first[first["kind"] == kind].drop(columns=["fold", "kind"]),
-        lists=_lists(corpus_facts, artist_set_facts, artist_evaluation_facts),
-        leaks=_leaks(leakage_table),
+        lists=told.lists(artist_set_facts, facts, own),
+        leaks=told.alarms(leakage_table, failed_systems(artist_nets_manifest)),
         history=artist_net_table,
-        score_table=artist_score_table,
-        comparison_table=artist_comparison_table,
+        score_table=told.with_own_name(artist_score_table, target, corpus),
+        comparison_table=told.with_own_name(artist_comparison_table, target, corpus),
         neighbours=artist_neighbour_table,
         maps={name: table for name, table in maps.items() if len(table)},
-        notes=_notes(artist_set_facts, artist_evaluation_facts),
+        tracks_shown=artist_shown_facts["sentence"],
+        notes=told.notes(artist_set_facts, facts),
         parameters=parameters,
         provenance={key: value for key, value in git_state(Path.cwd()).items() if value is not None}
         | {key: artist_nets_manifest[key] for key in ("device", "threads")},
         level=evaluation.level,
     )
-
-
-def _exclusions(
-    corpus_facts: Mapping[str, Any], set_facts: Mapping[str, Any], evaluation_facts: Mapping[str, Any]
-) -> dict[str, int]:
-    found = {f"the reader found: {what}": int(count) for what, count in corpus_facts["notes"].items()}
-    for fold, facts in set_facts["folds"].items():
-        if "artist" in facts:
-            few = facts["artist"]["artists with fewer songs"]["count"]
-            found[f"fold {fold}: training artists with too few songs"] = int(few)
-    read = set_facts["list"]["read"]
-    if read:
-        found["songs of the artist list that are not in this corpus"] = int(read["not there"]["count"])
-    for target, facts in evaluation_facts.items():
-        found |= {f"{target}: {what}": int(count) for what, count in facts["left_out"].items()}
-    return found
-
-
-def _lists(
-    corpus_facts: Mapping[str, Any], set_facts: Mapping[str, Any], evaluation_facts: Mapping[str, Any]
-) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    known = corpus_facts.get("lists")
-    if known:
-        found.append({"target": "self", "list": known["name"], "tracks": known["entries"], "hash": known["sha256"]})
-    read = set_facts["list"]["read"]
-    if read:
-        about = {"list": f"sets of artists from {read['file']}", "tracks": read["songs"], "hash": read["sha256"]}
-        found.append({"target": "self", **about})
-    for target, facts in evaluation_facts.items():
-        if facts["list_hash"]:
-            found.append(
-                {"target": target, "list": "official split", "tracks": facts["tracks"], "hash": facts["list_hash"]}
-            )
-    return found
-
-
-def _leaks(leakage_table: pd.DataFrame) -> list[str]:
-    shared = leakage_table[leakage_table["kind"].isin(["artists", "recordings", "exact duplicates"])]
-    return [
-        f"Fold {row.fold}: {row.shared_test} {row.kind} stand both in training and in test "
-        f"({row.test_tracks_affected} of {row.test_tracks} test tracks): scores on this corpus are optimistic."
-        for row in shared.itertuples()
-        if row.shared_test
-    ]
-
-
-def _notes(set_facts: Mapping[str, Any], evaluation_facts: Mapping[str, Any]) -> list[str]:
-    notes = [f"No {kind} net: {reason}." for kind, reason in set_facts["skipped"].items()]
-    listed = set_facts["list"]
-    if listed["read"] and listed["read"]["not there"]["count"]:
-        names = listed["read"]["not there"]["names"]
-        more = f" and {len(names) - NAMED:,} more, all of them in artist_set_facts" if len(names) > NAMED else ""
-        notes.append(f"Of the artist list these songs are not in this corpus: {', '.join(names[:NAMED])}{more}.")
-    if listed["not_written"]:
-        notes.append(f"The sets were not written as an artist list: {listed['not_written']}.")
-    for target, facts in evaluation_facts.items():
-        notes += [f"Target {target}, {metric}: {reason}." for metric, reason in facts["skipped"].items()]
-    return notes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pandas as pd
 
 from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
 from artist_transfer.errors import ArtistTransferError
+
+log = logging.getLogger(__name__)
 
 TABLE, FACTS = "usable_table.parquet", "target.json"
 SIDES = {"training": "train", "validation": "validation", "test": "test"}
@@ -33,8 +36,11 @@ class Target:
         Sides in every fold.
     own : bool
         Whether it is the corpus that the nets were trained on, so that a net belongs to one fold of it.
-    list_hash : str or None
-        Of the official list, if the split is one.
+    facts : dict
+        What is known of the corpus: ``lists`` (``name``, ``sha256``, ``as_published``, ``entries`` of its official
+        lists), ``notes`` of its reader, ``left_out`` by the reader and ``quarantined`` as unusable, all if known.
+    official : bool
+        Whether the split is that of the official lists.
     """
 
     name: str
@@ -42,7 +48,37 @@ class Target:
     mel_manifest: dict[str, Any]
     split_table: pd.DataFrame
     own: bool
-    list_hash: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    official: bool = False
+
+    @property
+    def lists(self) -> dict[str, Any] | None:
+        """Facts of the official lists, if the split is theirs."""
+        return self.facts.get("lists") if self.official else None
+
+    @property
+    def listed(self) -> int | None:
+        """How many tracks the official lists have."""
+        return None if self.lists is None else int(self.lists["entries"])
+
+    @property
+    def missing(self) -> int | None:
+        """How many tracks of the official lists are not scored: not there, or not usable."""
+        if self.listed is None:
+            return None
+        return self.listed - int(self.usable_table["official_split"].notna().sum())
+
+    @property
+    def list_facts(self) -> dict[str, Any]:
+        """What the scores say of lists: hashes of the official ones and of the sides of the usable tracks, numbers."""
+        from artist_transfer.corpora.splits import split_hash
+
+        return {
+            "list_hash": None if self.lists is None else self.lists["sha256"],
+            "split_hash": split_hash(self.split_table),
+            "listed": self.listed,
+            "missing": self.missing,
+        }
 
     def sides(self, fold: int) -> dict[str, list[str]]:
         """Return the tracks of each side of a fold."""
@@ -81,7 +117,7 @@ def save_target(
     mel_manifest : mapping
         Their spectrograms of the ismir front end.
     facts : mapping
-        Corpus and root.
+        Corpus and root, its official lists, the reader's notes, how many tracks were left out or quarantined.
 
     Raises
     ------
@@ -92,10 +128,24 @@ def save_target(
         raise ArtistTransferError(f"target={name!r}: allowed are letters, digits, _ and -, and not self")
     folder = Path(cache_root) / "targets" / name
     folder.mkdir(parents=True, exist_ok=True)
+    _warn_of_other_list(folder, name, facts)
     with atomic_path(folder / TABLE) as path:
         usable_table.to_parquet(path)
     write_json(folder / FACTS, {"mel_manifest": dict(mel_manifest), "facts": dict(facts)})
     commit_folder(folder, files=[TABLE, FACTS], details={"name": name, "tracks": len(usable_table)})
+
+
+def _warn_of_other_list(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
+    if open_folder(folder) is None:
+        return
+    before, now = ((each.get("lists") or {}).get("sha256") for each in (read_json(folder / FACTS)["facts"], facts))
+    if before != now:
+        log.warning(
+            "target=%s was embedded with %s and is now replaced by one with %s: scores before and after are of "
+            "different tracks or labels and cannot be compared. Another name would keep both",
+            name,
+            *(f"the list {digest[:12]}…" if digest else "no official list" for digest in (before, now)),
+        )
 
 
 def open_targets(
@@ -105,6 +155,8 @@ def open_targets(
     own: tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]] | None,
     folds: int,
     seed: int,
+    own_facts: Mapping[str, Any] | None = None,
+    own_official: bool = False,
 ) -> Iterator[Target]:
     """Open targets by name.
 
@@ -120,6 +172,10 @@ def open_targets(
         Folds by artist of a target without a split of its own.
     seed : int
         Of these folds.
+    own_facts : mapping, optional
+        Facts of the run's own corpus, as `Target.facts` has them.
+    own_official : bool
+        Whether its split is the official one.
 
     Yields
     ------
@@ -134,7 +190,7 @@ def open_targets(
     for name in names:
         if name == "self" and own is not None:
             usable, split, manifest = own
-            yield Target("self", usable, manifest, split, own=True)
+            yield Target("self", usable, manifest, split, True, dict(own_facts or {}), own_official)
             continue
         folder = Path(cache_root) / "targets" / name
         if open_folder(folder) is None:
@@ -145,11 +201,12 @@ def open_targets(
                 f"target={name}` prepares another corpus under that name"
             )
         usable = pd.read_parquet(folder / TABLE)
-        split, digest = own_split(usable, folds=folds, seed=seed)
-        yield Target(name, usable, read_json(folder / FACTS)["mel_manifest"], split, own=False, list_hash=digest)
+        split, official = own_split(usable, folds=folds, seed=seed)
+        told = read_json(folder / FACTS)
+        yield Target(name, usable, told["mel_manifest"], split, False, told["facts"], official)
 
 
-def own_split(usable_table: pd.DataFrame, *, folds: int, seed: int) -> tuple[pd.DataFrame, str | None]:
+def own_split(usable_table: pd.DataFrame, *, folds: int, seed: int) -> tuple[pd.DataFrame, bool]:
     """Split a target: by its official list, else in folds by artist, else by genre.
 
     Parameters
@@ -165,16 +222,16 @@ def own_split(usable_table: pd.DataFrame, *, folds: int, seed: int) -> tuple[pd.
     -------
     split_table : pd.DataFrame
         Sides.
-    list_hash : str or None
-        Of the official list.
+    official : bool
+        Whether the official list decided.
     """
-    from artist_transfer.corpora.splits import make_split, split_hash
+    from artist_transfer.corpora.splits import make_split
 
     if usable_table["official_split"].notna().any():
         side = usable_table["official_split"].map(SIDES).fillna("unused")
         table = pd.DataFrame({"track_id": usable_table["track_id"], "fold": 0, "side": side})
-        return table, split_hash(table)
+        return table, True
     n_artists = usable_table["artist_id"].nunique()
     if n_artists >= folds:
-        return make_split(usable_table, kind="artist_disjoint", seed=seed, folds=folds), None
-    return make_split(usable_table, kind="stratified", seed=seed, test_share=0.25), None
+        return make_split(usable_table, kind="artist_disjoint", seed=seed, folds=folds), False
+    return make_split(usable_table, kind="stratified", seed=seed, test_share=0.25), False

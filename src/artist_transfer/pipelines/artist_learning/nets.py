@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +160,37 @@ def train_net(
             cache_root=cache_root,
             progress=progress,
         )
+
+
+def complete(rows: Sequence[dict[str, Any]], failed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the nets of systems that have all of theirs: the others would be scored on fewer folds or seeds.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Nets that were trained.
+    failed : sequence of mapping
+        Those that could not be.
+
+    Returns
+    -------
+    list of dict
+        In their order.
+
+    Raises
+    ------
+    ArtistTransferError
+        If nothing is left.
+    """
+    incomplete = {net["system"] for net in failed}
+    kept = [row for row in rows if row["system"] not in incomplete]
+    if not kept:
+        first = failed[0]
+        raise ArtistTransferError(
+            f"{len(failed)} of {len(rows) + len(failed)} nets could not be trained, of every system at least one; the "
+            f"first, {first['system']}, fold {first['fold']}, seed {first['seed']}: {first['reason']}"
+        )
+    return kept
 
 
 def register(cache_root: str, kind: str, described: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.agf_study.failures import FAILURES, reason_of
 from artist_transfer.pipelines.agf_study.params import read_numbers
 from artist_transfer.pipelines.artist_learning import nets, sets
 from artist_transfer.pipelines.artist_learning.listed import as_artist_list, find_listed
@@ -91,7 +92,8 @@ class ArtistNets:
         tracks = {fold: tracks_of(usable_table, split_table, fold=fold, side="train") for fold in folds}
         listed = None if sets_block.artist_list is None else find_listed(sets_block.artist_list, list_name_table)
         if sets_block.sizes is None:
-            sizes = [min(sets.available(own, sets_block, seed=seed, listed=listed) for own in tracks.values())]
+            most = min(sets.available(own, sets_block, seed=seed, listed=listed) for own in tracks.values())
+            sizes = [most] if self.kinds else sets.study_sizes(most)
         else:
             sizes = sorted(read_numbers(sets_block.sizes, least=2))
         tables, facts = [], {}
@@ -143,14 +145,21 @@ class ArtistNets:
         Returns
         -------
         artist_nets_manifest : dict
-            Where each net is.
+            ``nets``: where each is, of the systems all of whose nets could be trained; ``failed``: the nets that could
+            not, each with its ``reason``; ``device`` and ``threads``.
         artist_net_table : pd.DataFrame
             Losses by fold, net and epoch.
+
+        Raises
+        ------
+        ArtistTransferError
+            If every system has a net that could not be trained.
         """
         from artist_transfer.training.devices import pin_threads, resolve_device
 
         where, pinned = resolve_device(device), pin_threads(threads)
         rows: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
         curves: list[pd.DataFrame] = []
         for (fold, size), chosen in artist_set_table.groupby(["fold", "set"], sort=True):
             for kind in artist_set_facts["kinds"]:
@@ -160,26 +169,33 @@ class ArtistNets:
                 songs = nets.songs_of(kind, of_kind, usable_table, tags)
                 for seed in artist_set_facts["seeds"]:
                     name = f"{kind}-{size}"
-                    trained = nets.train_net(
-                        kind,
-                        songs,
-                        usable_table,
-                        mel_manifest,
-                        training,
-                        device=where,
-                        threads=pinned,
-                        seed=seed,
-                        cache_root=cache_root,
-                        label=f"{name}, fold {fold}, seed {seed}",
-                    )
                     row = {"system": name, "kind": kind, "artists": int(size), "fold": int(fold), "seed": seed}
-                    row |= {"folder": trained.folder.as_posix(), "details": trained.details}
-                    rows.append(row)
+                    label = f"{name}, fold {fold}, seed {seed}"
+                    try:
+                        trained = nets.train_net(
+                            kind,
+                            songs,
+                            usable_table,
+                            mel_manifest,
+                            training,
+                            device=where,
+                            threads=pinned,
+                            seed=seed,
+                            cache_root=cache_root,
+                            label=label,
+                        )
+                    except FAILURES as error:
+                        log.warning("Net %s failed: %s", label, reason_of(error))
+                        failed.append(row | {"reason": reason_of(error)})
+                        continue
+                    rows.append(row | {"folder": trained.folder.as_posix(), "details": trained.details})
                     curves.append(_curve(trained.history, name, int(fold), seed))
-        for kind in artist_set_facts["kinds"]:  # of the first fold, the largest set and the first seed
+        rows = nets.complete(rows, failed)
+        for kind in dict.fromkeys(row["kind"] for row in rows):  # of the first fold, the largest set, the first seed
             last = max((row for row in rows if row["kind"] == kind), key=lambda row: (-row["fold"], row["artists"]))
             nets.register(cache_root, kind, last)
-        return {"device": str(where), "threads": pinned, "nets": rows}, pd.concat(curves, ignore_index=True)
+        made = {"device": str(where), "threads": pinned, "nets": rows, "failed": failed}
+        return made, pd.concat(curves, ignore_index=True)
 
 
 def _curve(history: Sequence[dict[str, Any]], name: str, fold: int, seed: int) -> pd.DataFrame:

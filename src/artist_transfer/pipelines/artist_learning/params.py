@@ -16,7 +16,11 @@ KINDS = ("basic", "siamese", "tag")
 class SetsBlock(Block):
     """Which artists are learned, with how many songs each."""
 
-    sizes: str | None = Field(None, description="artists in a set, joined by +; null: as many as have enough songs")
+    sizes: str | None = Field(
+        None,
+        description="artists in a set, joined by +; null: as many as have enough songs, in studies also a quarter and "
+        "a half of them",
+    )
     songs: int = Field(20, ge=2)
     division: tuple[int, int, int] | None = Field(
         None, description="training/validation/test songs of an artist; null: 15/3/2, from 10,000 artists on 17/1/2"

@@ -48,6 +48,22 @@ def available(tracks: pd.DataFrame, block: SetsBlock, *, seed: int, listed: List
     return int(artists) - int(few["count"])
 
 
+def study_sizes(most: int) -> list[int]:
+    """Choose the sizes of a sweep: a quarter, a half and all of the artists.
+
+    Parameters
+    ----------
+    most : int
+        Artists with enough songs.
+
+    Returns
+    -------
+    list of int
+        Different ones of at least 2, the smallest first.
+    """
+    return sorted({max(2, most // 4), max(2, most // 2), most})
+
+
 def sets_of_fold(
     tracks: pd.DataFrame,
     block: SetsBlock,

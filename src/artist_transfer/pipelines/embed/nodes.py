@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 def embed_corpus(
     usable_table: pd.DataFrame,
+    quarantine_table: pd.DataFrame,
     mel_manifest: dict[str, Any],
     corpus_facts: dict[str, Any],
     encoder: str,
@@ -38,10 +39,12 @@ def embed_corpus(
     ----------
     usable_table : pd.DataFrame
         The tracks.
+    quarantine_table : pd.DataFrame
+        Those that are not usable; a target remembers how many.
     mel_manifest : dict
         Spectrograms of the ismir front end.
     corpus_facts : dict
-        Where the tracks are.
+        Where the tracks are, and which official lists they have.
     encoder : str
         basic, siamese, tag, ismir2018_siamese, or the folder of a net.
     released_weights : str or None
@@ -83,7 +86,8 @@ def embed_corpus(
     made_by = named.encoder_of(encoding)
     index = cached_index(cache_root, embeddings, usable_table, made_by, exact_up_to=search.exact_up_to, seed=seed)
     name = target or corpus_facts["corpus"]
-    save_target(cache_root, name, usable_table, mel_manifest, corpus_facts)
+    told = {**corpus_facts, "quarantined": len(quarantine_table)}
+    save_target(cache_root, name, usable_table, mel_manifest, told)
     log.info("%d tracks embedded by %s; the corpus is now known as %s", len(embeddings.track_ids), named.name, name)
     manifest = {
         "index": index.folder.as_posix(),

@@ -25,6 +25,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
                 nodes.embed_corpus,
                 inputs=[
                     "usable_table",
+                    "quarantine_table",
                     "mel_manifest",
                     "corpus_facts",
                     "params:encoder",

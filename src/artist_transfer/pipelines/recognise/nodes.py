@@ -15,6 +15,8 @@ from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.artist_learning.encoders import RELEASED, NamedNet, embed, find_encoder
 from artist_transfer.pipelines.artist_learning.params import EncodingBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.recognise.answers import answer_table, with_reasons
+from artist_transfer.pipelines.recognise.choosing import choose
 from artist_transfer.pipelines.recognise.params import RecogniseBlock
 from artist_transfer.pipelines.recognise.recogniser import Recogniser, open_set_tops, scores
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
     from artist_transfer.evaluation.embeddings import Embeddings
 
 log = logging.getLogger(__name__)
-
-NOBODY = "none of them"
-SCORINGS = ("cosine", "plda")
-COLUMNS = ["file", "answer", "rank", "artist_id", "artist", "score", "threshold", "reason"]
 
 
 def enrol_artists(
@@ -49,7 +47,8 @@ def enrol_artists(
     """Enrol every artist of the corpus by all of its songs, for new audio to be compared with.
 
     The system is the best on the validation trials of the first fold, or the one that is asked for. Songs of the
-    validation artists, which no system learned from, say when a new song is nobody's.
+    validation artists, which no system learned from, say when a new song is nobody's. Where no system can recognise new
+    audio, the run goes on to its report, and `recognise_audio` says why.
 
     Parameters
     ----------
@@ -83,12 +82,8 @@ def enrol_artists(
     Returns
     -------
     recogniser_manifest : dict
-        Its folder, system, encoder and how it encodes.
-
-    Raises
-    ------
-    ArtistTransferError
-        If the system that is asked for was not scored, or is not one that can be used for new audio.
+        Its folder, system, encoder and how it encodes; how many songs and artists are enrolled, and how many the
+        threshold is chosen on. Or ``system`` None, and the ``reason``.
     """
     from artist_transfer.recognition.plda_fit import fit_plda
     from artist_transfer.training.devices import pin_threads, resolve_device
@@ -97,7 +92,11 @@ def enrol_artists(
     where = resolve_device(device)
     fold = int(artist_set_table["fold"].min())
     protocol = protocols_of(recognition_song_table, "self", "validation")[fold]
-    chosen, line = _choose(recognition_scores_manifest["scores"], recognition.recogniser, fold, protocol.targets())
+    try:
+        chosen, line = choose(recognition_scores_manifest["scores"], recognition.recogniser, fold, protocol)
+    except ArtistTransferError as error:
+        log.warning("No artist is enrolled for --pipeline=recognise: %s", error)
+        return {"system": None, "reason": str(error)}
     encoder, scoring = chosen["encoder"], chosen["scoring"]
     source = _source(encoder, chosen, artist_nets_manifest, fold)
     named = _load(source, encoder, cache_root, released_weights)
@@ -129,11 +128,18 @@ def enrol_artists(
         known=known,
         unknown=unknown,
     )
-    key = fingerprint("recogniser", 1, named.key, chosen["file"], songs, encoding.model_dump(), by, names.to_dict())
+    key = fingerprint(
+        "recogniser",
+        2,
+        [named.key, chosen["file"], protocol.hash, line.to_dict()],
+        [songs, names.to_dict()],
+        encoding.model_dump(),
+        by,
+    )
     folder = Path(cache_root) / "recognisers" / key
     if open_folder(folder) is None:
         recogniser.save(folder)
-    log.info("%d artists are enrolled; %s recognises them", len(songs), chosen["system"])
+    log.info("%d artists are enrolled by %d songs; %s recognises them", len(songs), len(enrolled), chosen["system"])
     return {
         "folder": folder.as_posix(),
         "system": chosen["system"],
@@ -143,6 +149,7 @@ def enrol_artists(
         "front_end": mel_manifest["front_end"],
         "artists": len(songs),
         "songs": len(enrolled),
+        "validation": {"artists": len(protocol.artists), "songs": len(protocol.test_ids)},
     }
 
 
@@ -192,7 +199,7 @@ def recognise_audio(
     Raises
     ------
     ArtistTransferError
-        If no file can be used.
+        If no file can be used, or nobody is enrolled.
     """
     from artist_transfer.audio.cache import cache_mel
     from artist_transfer.audio.mel import FrontEnd
@@ -204,6 +211,10 @@ def recognise_audio(
     from artist_transfer.training.devices import pin_threads, resolve_device
 
     pin_threads(threads)
+    if recogniser_manifest["system"] is None:
+        raise ArtistTransferError(
+            f"the last run of --pipeline=artist_recognition enrolled nobody: {recogniser_manifest['reason']}"
+        )
     recogniser = Recogniser.load(Path(recogniser_manifest["folder"]))
     named = _load(recogniser_manifest["source"], recogniser_manifest["encoder"], cache_root, released_weights)
     manifest, probe_table = cache_mel(
@@ -238,66 +249,33 @@ def recognise_audio(
             + "; ".join(f"{path}: {why}" for path, why in list(reasons.items())[:5])
             + ")"
         )
-    threshold, away, taken = recogniser.threshold(recognise.prior)
-    log.info(
-        "%s: of validation songs %.0f %% of enrolled artists are not recognised at the threshold %.2f, and %.0f %% of "
-        "unknown artists are taken for somebody",
-        recogniser_manifest["system"], 100 * away, threshold, 100 * taken,
-    )  # fmt: skip
+    threshold = _threshold(recogniser, recogniser_manifest, recognise.prior)
     ratios = recogniser.ratios(Embeddings(tuple(kept), vectors))
-    files = [str(paths[track]) for track in kept]
-    table = _answers(recogniser, files, ratios, threshold, recognise.top)
-    left = pd.DataFrame({"file": list(reasons), "reason": list(reasons.values())})
-    return pd.concat([table, left], ignore_index=True)[COLUMNS] if len(left) else table
+    table = answer_table(recogniser, [str(paths[track]) for track in kept], ratios, threshold, recognise.top)
+    return with_reasons(table, reasons)
 
 
-def _answers(
-    recogniser: Recogniser, files: Sequence[str], ratios: np.ndarray, threshold: float, top: int
-) -> pd.DataFrame:
-    artists = list(recogniser.enrolments)
-    rows = []
-    for column, file in enumerate(files):
-        order = np.argsort(-ratios[:, column], kind="stable")[:top]
-        first = artists[order[0]]
-        answer = recogniser.names.get(first, first) if ratios[order[0], column] >= threshold else NOBODY
-        for rank, row in enumerate(order, start=1):
-            name = recogniser.names.get(artists[row], artists[row])
-            rows.append((file, answer, rank, artists[row], name, float(ratios[row, column]), threshold, ""))
-    return pd.DataFrame(rows, columns=COLUMNS)
+def _threshold(recogniser: Recogniser, manifest: Mapping[str, Any], prior: float) -> float:
+    """Choose the threshold, and say what it rests on."""
+    from artist_transfer.reporting.recognition_cautions import FEW_ARTISTS
 
-
-def _choose(rows: Sequence[dict[str, Any]], wanted: str, fold: int, targets: np.ndarray) -> tuple[dict[str, Any], Any]:
-    """Find the system, and its calibration."""
-    from artist_transfer.evaluation.verification import eer
-    from artist_transfer.recognition.calibration import fit_calibration
-
-    largest = max(row["artists"] for row in rows)
-    able = {
-        row["system"]: row
-        for row in rows
-        if (row["target"], row["role"], row["fold"], row["artists"]) == ("self", "validation", fold, largest)
-        and row["trial"] in (0, None)
-        and row["scoring"] in SCORINGS
-        and (row["trial"] == 0 or row["encoder"] == RELEASED)
-        and row["encoder"] in ("basic", "siamese", "tag", RELEASED)
-    }
-    if wanted != "auto" and wanted not in able:
-        raise ArtistTransferError(
-            f"recognition.recogniser={wanted}: allowed are auto, {', '.join(able) or 'no system of this run'}: nets by "
-            "cosine or PLDA that were scored"
+    threshold, away, taken = recogniser.threshold(prior)
+    on = manifest["validation"]
+    log.info(
+        "%s compares with %d artists, enrolled by %d songs",
+        manifest["system"], manifest["artists"], manifest["songs"],
+    )  # fmt: skip
+    log.info(
+        "The threshold %.2f was chosen on %d songs of %d validation artists: %.0f %% of them are not recognised at it "
+        "while their artist is enrolled, and %.0f %% are taken for somebody else while it is not",
+        threshold, on["songs"], on["artists"], 100 * away, 100 * taken,
+    )  # fmt: skip
+    if on["artists"] < FEW_ARTISTS:
+        log.warning(
+            "%d validation artists are few to calibrate scores and choose a threshold on: for others it may be far off",
+            on["artists"],
         )
-    if not able:
-        raise ArtistTransferError(
-            "no system of this run can recognise new audio: recognition.systems must have nets in it"
-        )
-    read = {system: np.load(row["file"], allow_pickle=False) for system, row in able.items()}
-    system = wanted if wanted != "auto" else min(read, key=lambda name: (eer(read[name], targets), name))
-    line = fit_calibration(read[system], targets)
-    if line.scale <= 0:
-        raise ArtistTransferError(
-            f"{system} does not tell the validation artists apart at all, so nobody can be recognised by it"
-        )
-    return able[system], line
+    return threshold
 
 
 def _source(encoder: str, chosen: Mapping[str, Any], nets: Mapping[str, Any], fold: int) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from artist_transfer.corpora.songs import drawn_order
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from artist_transfer.evaluation.embeddings import Embeddings
     from artist_transfer.evaluation.recognition import RecognitionProtocol
+    from artist_transfer.recognition.plda import PldaModels
 
 COSINE, PLDA = "cosine", "plda"
 NORMED = "_s_norm"
@@ -45,13 +46,27 @@ class Learned:
     artists: Mapping[str, str]
     protocols: Mapping[Cell, RecognitionProtocol]
 
-    @cached_property
-    def cohort(self) -> dict[str, list[str]]:
-        """Training songs by artist, sorted."""
-        found: dict[str, list[str]] = {}
-        for track in self.train_ids:
-            found.setdefault(self.artists[track], []).append(track)
-        return dict(sorted(found.items()))
+    def cohort(self, most: int) -> dict[str, list[str]]:
+        """Choose the songs that s-norm compares with: one of every artist, then a second of every artist, and so on.
+
+        Parameters
+        ----------
+        most : int
+            How many.
+
+        Returns
+        -------
+        dict of track id to list of that track id
+            Each song by itself, as a model and as a test: what the scores of a test song have to be compared with are
+            scores of single songs.
+        """
+        own: dict[str, list[str]] = {}
+        for track in drawn_order(self.train_ids, seed=0, purpose="cohort songs"):
+            own.setdefault(self.artists[track], []).append(track)
+        order = drawn_order(own, seed=0, purpose="cohort artists")
+        rounds = max(map(len, own.values()), default=0)
+        songs = [own[artist][k] for k in range(rounds) for artist in order if k < len(own[artist])]
+        return {track: [track] for track in songs[:most]}
 
 
 def vector_scores(
@@ -138,7 +153,7 @@ def _cosine(
         plain[cell] = cosine_scores(models, tests)
 
         def normalise(cell: Cell = cell, models: Embeddings = models, tests: Embeddings = tests) -> np.ndarray:
-            cohort = enrol_vectors(vectors["self"], learned.cohort)
+            cohort = pick(vectors["self"], list(learned.cohort(recognition.cohort)))
             on_cohort, on_tests = cosine_scores(models, cohort), cosine_scores(cohort, tests)
             return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
 
@@ -161,9 +176,10 @@ def _plda(
         models, tests = plda.enrol(own, protocol.enrolment_groups, by=by), pick(own, protocol.test_ids)
         plain[cell] = plda.scores(models, tests, device=device)
 
-        def normalise(cell: Cell = cell, models: object = models, tests: Embeddings = tests) -> np.ndarray:
-            cohort = plda.enrol(vectors["self"], learned.cohort, by=by)
-            on_cohort = plda.scores(models, averages(vectors["self"], learned.cohort), device=device)  # type: ignore[arg-type]
+        def normalise(cell: Cell = cell, models: PldaModels = models, tests: Embeddings = tests) -> np.ndarray:
+            songs = learned.cohort(recognition.cohort)
+            cohort = plda.enrol(vectors["self"], songs, by=by)
+            on_cohort = plda.scores(models, pick(vectors["self"], list(songs)), device=device)
             on_tests = plda.scores(cohort, tests, device=device)
             return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
 
@@ -225,24 +241,3 @@ def pick(embeddings: Embeddings, track_ids: Sequence[str]) -> Embeddings:
     from artist_transfer.evaluation.embeddings import Embeddings
 
     return Embeddings(tuple(track_ids), embeddings.of(list(track_ids)))
-
-
-def averages(embeddings: Embeddings, groups: Mapping[str, Sequence[str]]) -> Embeddings:
-    """Average vectors as the encoder makes them.
-
-    Parameters
-    ----------
-    embeddings : Embeddings
-        Of all tracks of the groups.
-    groups : mapping of name to track ids
-        What is averaged.
-
-    Returns
-    -------
-    Embeddings
-        One a group.
-    """
-    from artist_transfer.evaluation.embeddings import Embeddings
-
-    rows = [embeddings.of(list(tracks)).astype(np.float64).mean(axis=0) for tracks in groups.values()]
-    return Embeddings(tuple(groups), np.stack(rows))

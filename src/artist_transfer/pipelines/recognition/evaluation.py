@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from artist_transfer.pipelines.recognition.backends import NORMED
+from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.recognition.cells import Cell, cells_of, others_scores, read_matrix
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.recognition.protocols import protocols_of
-from artist_transfer.pipelines.recognition.scoring import DISCRIMINANT
+from artist_transfer.pipelines.recognition.questions import compare
 
 if TYPE_CHECKING:
     from artist_transfer.evaluation.recognition import RecognitionProtocol
-    from artist_transfer.evaluation.recognition_scores import RecognitionResult, Scored
+    from artist_transfer.evaluation.recognition_scores import Scored
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,11 @@ def evaluate_systems(
     from artist_transfer.evaluation.recognition_scores import evaluate_recognition
 
     cells = cells_of(recognition_scores_manifest["scores"])
-    cells += others_scores(recognition.score_lists, recognition_song_table, taken={cell.key for cell in cells})
+    cells += others_scores(
+        recognition.score_lists,
+        recognition_song_table,
+        taken={name for cell in cells for name in (cell.key, cell.system)},
+    )
     found: list[list[pd.DataFrame]] = [[], [], [], [], []]
     for target in dict.fromkeys(row["target"] for cell in cells for row in cell.rows):
         protocols = protocols_of(recognition_song_table, target, "test")
@@ -64,7 +67,7 @@ def evaluate_systems(
         result = evaluate_recognition(scored, protocols, pairs=[], **settings)  # type: ignore[arg-type]
         tables = [
             result.score_table,
-            compare(result, cells),
+            compare(result, cells, fused=recognition.fused),
             result.artist_table,
             *_curves(scored, protocols),
         ]
@@ -72,49 +75,6 @@ def evaluate_systems(
             kept.append(_named(table, names, target))
     scores, comparisons, artists, det, bins = (pd.concat(tables, ignore_index=True) for tables in found)
     return scores, comparisons, artists, det, bins, flat_scores(scores)
-
-
-def compare(result: RecognitionResult, cells: Sequence[Cell]) -> pd.DataFrame:
-    """Compare systems of one number of training artists, and a system between numbers; each is a family of tests.
-
-    Systems with a normalisation or a discriminant are compared with the same system without.
-
-    Parameters
-    ----------
-    result : RecognitionResult
-        Draws of all.
-    cells : sequence of Cell
-        Systems.
-
-    Returns
-    -------
-    pd.DataFrame
-        As `ScoreDraws.compare` gives it.
-    """
-    families = []
-    sizes = sorted({cell.artists for cell in cells if cell.artists is not None})
-    for size in sizes:
-        here = [cell for cell in cells if cell.artists in (size, None)]
-        plain = [cell for cell in here if not _variant(cell)]
-        both = [(a, b) for a, b in combinations(plain, 2) if size == sizes[-1] or {a.artists, b.artists} != {None}]
-        pairs = [(a.key, b.key) for a, b in both]
-        pairs += [(cell.key, base.key) for cell in here for base in here if _variant(cell) == base.system]
-        families.append(pairs)
-    across = [
-        (b.key, a.key)
-        for a in cells
-        for b in cells
-        if a.system == b.system and None not in (a.artists, b.artists) and _follows(a, b, sizes) and not _variant(a)
-    ]
-    families.append(across)
-    tables = []
-    for draws in result.draws.values():
-        for pairs in families:
-            known = [pair for pair in pairs if set(pair) <= set(draws.systems)]
-            if known:
-                tables.append(draws.compare(known))
-    columns = ["metric", "of", "first", "second", "effect", "low", "high", "p", "p_holm"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def flat_scores(score_table: pd.DataFrame) -> dict[str, float]:
@@ -194,8 +154,14 @@ def _scored(
     lines = {}
     for _, _, fold, trial in wanted:
         known = files.get(("self", "validation", fold, trial))
-        if known is not None:
-            lines[fold, trial] = fit_calibration(read_matrix(known, validation[fold]), validation[fold].targets())
+        if known is None:
+            continue
+        tried = read_matrix(known, validation[fold])
+        try:
+            held = validation[fold]
+            lines[fold, trial] = fit_calibration(tried, held.targets(), n_artists=len(held.artists))
+        except ArtistTransferError as error:
+            log.warning("%s is not calibrated: fold %s, %s: %s", cell.key, fold, known, error)
     usable = len(lines) == len(wanted) and all(line.scale > 0 for line in lines.values())
     for number, (_, _, fold, trial) in enumerate(wanted):
         # on another corpus the system of every fold is one more trial of it
@@ -217,21 +183,6 @@ def _curves(
         curves.append(det_rows(system, float("nan"), parts))
         bins.append(histogram_rows(system, float("nan"), parts))
     return pd.concat(curves, ignore_index=True), pd.concat(bins, ignore_index=True)
-
-
-def _variant(cell: Cell) -> str | None:
-    """Name the system that this one is a variant of."""
-    if cell.scoring.endswith(NORMED) or cell.scoring == NORMED.strip("_"):
-        scoring = cell.scoring.removesuffix(NORMED) if cell.scoring.endswith(NORMED) else ""
-        return f"{cell.encoder}.{scoring}" if scoring else cell.encoder
-    if cell.encoder.endswith(DISCRIMINANT):
-        return f"{cell.encoder.removesuffix(DISCRIMINANT)}.{cell.scoring}"
-    return None
-
-
-def _follows(a: Cell, b: Cell, sizes: Sequence[int]) -> bool:
-    assert a.artists is not None and b.artists is not None
-    return sizes.index(b.artists) == sizes.index(a.artists) + 1
 
 
 def _named(table: pd.DataFrame, names: Mapping[str, Cell], target: str) -> pd.DataFrame:

@@ -59,13 +59,13 @@ def add_gmm_ubm(
     board.add(NAME, "", None, plain)
     if not recognition.s_norm:
         return
-    cohort = models("self", learned.cohort)
-    spoken_for = [songs[0] for songs in learned.cohort.values()]  # a song of each, as a test of the models
+    songs = learned.cohort(recognition.cohort)
+    cohort = models("self", songs)
     try:
         normed = {
             cell: normalised(
                 plain[cell],
-                ratios(own[cell], "self", spoken_for),
+                ratios(own[cell], "self", list(songs)),
                 ratios(cohort, cell[0], protocol.test_ids),
                 recognition,
                 protocol,

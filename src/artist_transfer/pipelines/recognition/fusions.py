@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from artist_transfer.errors import ArtistTransferError
@@ -74,11 +75,14 @@ def _add_three(board: Board, pair: list[Scores], scoring: str, trial: int | None
 
     cells = list(learned.protocols)
     board.add("late", f"{scoring}_average", trial, {c: plain_average([one[c] for one in pair]) for c in cells})
-    truth = learned.protocols[VALIDATION].targets()
+    held = learned.protocols[VALIDATION]
+    truth, n_artists = held.targets(), len(held.artists)
     try:
-        lines = [fit_calibration(one[VALIDATION], truth) for one in pair]
+        lines = [fit_calibration(one[VALIDATION], truth, n_artists=n_artists) for one in pair]
+        # a part that does not tell the validation artists apart says nothing, rather than the opposite
+        lines = [replace(line, scale=max(line.scale, 0.0)) for line in lines]
         averaged = {c: calibrated_average([one[c] for one in pair], lines) for c in cells}
-        weights = fit_fusion([one[VALIDATION] for one in pair], truth)
+        weights = fit_fusion([one[VALIDATION] for one in pair], truth, n_artists=n_artists)
     except ArtistTransferError as error:
         board.skip(f"late.{scoring}_calibrated", str(error))
         return

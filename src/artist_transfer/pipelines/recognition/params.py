@@ -7,10 +7,12 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from artist_transfer.pipelines.artist_evaluation.params import read_targets
+from artist_transfer.pipelines.artist_learning.params import KINDS
 from artist_transfer.pipelines.typed import Block
 
 FAMILIES = ("nets", "gmm_ubm", "ivector", "early", "late", "mfcc")
 FUSED = ("early", "late")  # of a net and the i-vector
+RECOGNISERS = tuple(f"{net}.{how}" for net in (*KINDS, "ismir2018_siamese") for how in ("cosine", "plda"))
 
 
 class ProtocolBlock(Block):
@@ -21,6 +23,7 @@ class ProtocolBlock(Block):
     test: int = Field(5, ge=1, description="songs that are tried against every enrolled artist")
     albums: Literal["any", "other"] = Field("any", description="other: test songs of other albums than the enrolled")
     validation_share: float = Field(0.2, gt=0, lt=1, description="of the training artists, for calibration only")
+    validation_artists: int = Field(200, ge=2, description="at most: more make calibration no better")
 
 
 class UbmBlock(Block):
@@ -73,6 +76,7 @@ class RecognitionBlock(Block):
     plda: PldaBlock = PldaBlock()
     discriminant: int | None = Field(None, ge=1, description="dimensions of a linear discriminant; null: none")
     s_norm: bool = Field(False, description="every system also with symmetric score normalisation")
+    cohort: int = Field(400, ge=2, description="songs of the training artists that s-norm compares with, at most")
     cohort_top: int | None = Field(None, ge=2, description="nearest of the cohort that s-norm uses; null: all")
     targets: str = Field("self", description="self, and names that --pipeline=embed has given, joined by +")
     score_lists: str | None = Field(None, description="folder with scores of other systems on the same trials")
@@ -85,6 +89,13 @@ class RecognitionBlock(Block):
     @classmethod
     def _known(cls, value: str) -> str:
         read_families(value)
+        return value
+
+    @field_validator("recogniser")
+    @classmethod
+    def _usable(cls, value: str) -> str:
+        if value not in ("auto", *RECOGNISERS):
+            raise ValueError(f"allowed are auto and {', '.join(RECOGNISERS)}, as far as they are scored")
         return value
 
     @field_validator("targets")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from artist_transfer.artifacts import atomic_path
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.artist_evaluation.params import read_targets
 from artist_transfer.pipelines.artist_evaluation.targets import Target, open_targets
@@ -117,7 +118,8 @@ def hold_out_artists(
         artists = here.loc[here["track_id"].isin(train), "artist_id"].dropna().unique()
         try:
             able = draw_protocol(usable[usable["track_id"].isin(train)], artists, seed=seed, **songs).artists
-            chosen = hold_out(able, share=block.validation_share, seed=seed)
+            count = min(max(2, round(block.validation_share * len(able))), block.validation_artists)
+            chosen = hold_out(able, count=count, seed=seed)
         except ArtistTransferError as error:
             raise ArtistTransferError(f"fold {fold}, artists for validation: {error}") from error
         held = here["artist_id"].isin(chosen) & (here["side"] == "train")
@@ -158,9 +160,10 @@ def draw_trials(
         target, fold, role (validation, test), artist_id, track_id, part (enrol, test).
     recognition_trials_manifest : dict
         Of each target, fold and role the folder with ``enrolments.csv`` and ``trials.csv``, which everybody can score,
-        and their hash.
+        and their hash; ``songs.csv`` says where the tracks are.
     recognition_protocol_facts : dict
-        By target, fold and role: numbers, hash of the trials, what was left out.
+        By target, fold and role: numbers, hash of the trials, what was left out; artists of another corpus that the
+        run's own has, too.
 
     Raises
     ------
@@ -172,10 +175,14 @@ def draw_trials(
 
     own = (usable_table, recognition_split_table)
     songs, lists, facts = [], {}, []
+    known: dict[str, list[str]] = {}
     for target in targets_of(*own, None, recognition, cache_root):
         usable = _usable(target.usable_table, song_frames_manifest[target.name])
-        for fold, role, candidates, training in _candidates(target, artist_set_table):
-            settings = recognition.protocol.model_dump(exclude={"validation_share"})
+        known[target.name] = [] if target.own else known_artists(target.usable_table, usable_table)
+        for name in known[target.name]:
+            log.warning("Target %s: artist %s is in the run's own corpus, too, and takes no part", target.name, name)
+        for fold, role, candidates, training in _candidates(target, artist_set_table, known[target.name]):
+            settings = recognition.protocol.model_dump(exclude={"validation_share", "validation_artists"})
             if role == "validation":
                 settings["artists"] = None
             try:
@@ -185,6 +192,7 @@ def draw_trials(
             songs.append(_song_rows(drawn, target.name, fold, role))
             folder = Path(cache_root) / "trials" / drawn.hash
             write_trials(folder, drawn)
+            _write_songs(folder, drawn, target)
             name = f"{target.name}, fold {fold}, {role}"
             lists[name] = {"folder": folder.as_posix(), "sha256": drawn.hash}
             facts.append(
@@ -194,7 +202,13 @@ def draw_trials(
                 | {"left_out": drawn.left_out, "counts": drawn.counts}
             )
     unusable = {name: entry["left_out"] for name, entry in song_frames_manifest.items()}
-    told = {"protocols": facts, "unusable": unusable, "albums": recognition.protocol.albums, "seed": seed}
+    told = {
+        "protocols": facts,
+        "unusable": unusable,
+        "known artists": known,
+        "albums": recognition.protocol.albums,
+        "seed": seed,
+    }
     return pd.concat(songs, ignore_index=True)[SONG_COLUMNS], lists, told
 
 
@@ -265,11 +279,38 @@ def targets_of(
     )
 
 
-def _candidates(target: Target, artist_set_table: pd.DataFrame) -> Iterator[tuple[int, str, list[str], list[str]]]:
+def known_artists(usable_table: pd.DataFrame, own_table: pd.DataFrame) -> list[str]:
+    """Find artists of another corpus that the run's own has, too, so that systems may have learned from them.
+
+    Ids of two corpora say nothing of each other: an artist is known by its name, or by a song with the very same audio.
+
+    Parameters
+    ----------
+    usable_table, own_table : pd.DataFrame
+        Tracks of the other corpus, and of the run's own.
+
+    Returns
+    -------
+    list of str
+        Ids in the other corpus, sorted.
+    """
+
+    def names(table: pd.DataFrame) -> pd.Series:
+        return table["artist"].fillna(table["artist_id"]).astype("str").str.strip().str.casefold()
+
+    same_name = names(usable_table).isin(set(names(own_table[own_table["artist_id"].notna()])))
+    same_song = usable_table["audio_hash"].isin(set(own_table["audio_hash"].dropna()))
+    return sorted(set(usable_table.loc[same_name | same_song, "artist_id"].dropna().astype("str")))
+
+
+def _candidates(
+    target: Target, artist_set_table: pd.DataFrame, known: Collection[str]
+) -> Iterator[tuple[int, str, list[str], list[str]]]:
     """Give fold, role, artists and the artists that systems of the fold learned from."""
     artist_of = target.labels("artist_id")
     if not target.own:
-        yield 0, "test", sorted({artist for artist in artist_of.values() if artist is not None}), []
+        others = {artist for artist in artist_of.values() if artist is not None}
+        yield 0, "test", sorted(others.difference(known)), []
         return
     for fold in target.folds:
         sides = target.sides(fold)
@@ -281,6 +322,14 @@ def _candidates(target: Target, artist_set_table: pd.DataFrame) -> Iterator[tupl
 
 def _usable(table: pd.DataFrame, entry: Mapping[str, Any]) -> pd.DataFrame:
     return table[~table["track_id"].isin(entry["left_out"])].reset_index(drop=True)
+
+
+def _write_songs(folder: Path, drawn: RecognitionProtocol, target: Target) -> None:
+    """Write where the tracks of the trials are, below the corpus's folder."""
+    tracks = set(drawn.enrolments["track_id"]) | set(drawn.test_ids)
+    rows = target.usable_table[target.usable_table["track_id"].isin(tracks)].sort_values("track_id")
+    with atomic_path(folder / "songs.csv") as path:
+        rows[["track_id", "path"]].to_csv(path, index=False, lineterminator="\n")
 
 
 def _song_rows(drawn: RecognitionProtocol, target: str, fold: int, role: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import plotly.graph_objects as go
 
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.provenance import git_state
+
+log = logging.getLogger(__name__)
 
 
 def plot_recognition(
@@ -61,6 +64,9 @@ def write_report(
     recognition_protocol_facts: dict[str, Any],
     recognition_system_facts: dict[str, Any],
     artist_set_facts: dict[str, Any],
+    usable_table: pd.DataFrame,
+    artist_set_table: pd.DataFrame,
+    recognition_song_table: pd.DataFrame,
     recognition_score_table: pd.DataFrame,
     recognition_comparison_table: pd.DataFrame,
     recognition_artist_table: pd.DataFrame,
@@ -83,6 +89,8 @@ def write_report(
         Trials, and systems that were not possible.
     artist_set_facts : dict
         Artists that systems learned from.
+    usable_table, artist_set_table, recognition_song_table : pd.DataFrame
+        Tracks, those that systems learned from, and those of the trials.
     recognition_score_table, recognition_comparison_table, recognition_artist_table : pd.DataFrame
         Scores, differences, artists.
     det_table, score_histogram_table : pd.DataFrame
@@ -97,8 +105,14 @@ def write_report(
     str
         HTML.
     """
+    from artist_transfer.reporting.recognition_cautions import few_to_calibrate
     from artist_transfer.reporting.recognition_page import render_recognition_page
+    from artist_transfer.reporting.recognition_tables import scored_rows
 
+    protocols = _protocols(recognition_protocol_facts)
+    leaks = shared_with_training(usable_table, artist_set_table, recognition_song_table)
+    for sentence in leaks + few_to_calibrate(scored_rows(own(recognition_score_table)), protocols):
+        log.warning("%s", sentence)
     corpora = list(dict.fromkeys(recognition_score_table["corpus"]))
     others = {
         corpus: (own(recognition_score_table, corpus), own(recognition_comparison_table, corpus))
@@ -114,9 +128,10 @@ def write_report(
         artist_table=own(recognition_artist_table),
         transfer_score_table=artist_score_table,
         other_corpora=others,
-        protocol_facts=_protocols(recognition_protocol_facts),
+        protocol_facts=protocols,
         corpus_facts=_counts(corpus_facts, count_facts, artist_set_facts),
         quarantine_table=quarantine_table,
+        leaks=leaks,
         notes=_notes(recognition_protocol_facts, recognition_system_facts),
         parameters=parameters,
         provenance={key: value for key, value in git_state(Path.cwd()).items() if value is not None},
@@ -132,6 +147,9 @@ def write_study_report(
     recognition_protocol_facts: dict[str, Any],
     recognition_system_facts: dict[str, Any],
     artist_set_facts: dict[str, Any],
+    usable_table: pd.DataFrame,
+    artist_set_table: pd.DataFrame,
+    recognition_song_table: pd.DataFrame,
     recognition_score_table: pd.DataFrame,
     recognition_comparison_table: pd.DataFrame,
     recognition_artist_table: pd.DataFrame,
@@ -149,6 +167,9 @@ def write_study_report(
         recognition_protocol_facts,
         recognition_system_facts,
         artist_set_facts,
+        usable_table,
+        artist_set_table,
+        recognition_song_table,
         recognition_score_table,
         recognition_comparison_table,
         recognition_artist_table,
@@ -157,6 +178,40 @@ def write_study_report(
         recognition,
         artist_score_table,
     )
+
+
+def shared_with_training(
+    usable_table: pd.DataFrame, artist_set_table: pd.DataFrame, recognition_song_table: pd.DataFrame
+) -> list[str]:
+    """Say what songs of the trials share with those that systems learned from.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        Artist, recording and audio of every track.
+    artist_set_table : pd.DataFrame
+        Songs that systems learned from.
+    recognition_song_table : pd.DataFrame
+        Songs of the trials; those of the run's own corpus are looked at.
+
+    Returns
+    -------
+    list of str
+        Sentences; none if nothing is shared.
+    """
+    from artist_transfer.corpora.leakage import leakage_report
+
+    trials = recognition_song_table[recognition_song_table["target"] == "self"]
+    sides = [artist_set_table.assign(side="train"), trials.assign(side=trials["role"])]
+    table = pd.concat([part[["track_id", "fold", "side"]] for part in sides]).drop_duplicates()
+    report = leakage_report(usable_table, table)
+    return [
+        f"Fold {row['fold']}: {row[f'shared_{role}']} {row['kind']} stand both in training and in the {role} trials: "
+        + ("error rates are optimistic." if role == "test" else "calibrated scores are too sure of themselves.")
+        for row in report[report["kind"] != "albums"].to_dict("records")
+        for role in ("validation", "test")
+        if row[f"shared_{role}"]
+    ]
 
 
 def own(table: pd.DataFrame, corpus: str = "self") -> pd.DataFrame:
@@ -213,6 +268,10 @@ def _counts(
 
 def _notes(protocol: dict[str, Any], systems: dict[str, Any]) -> list[str]:
     notes = [f"{system} was not scored: {reason}." for system, reason in systems["skipped"].items()]
+    for target, names in protocol.get("known artists", {}).items():
+        if names:
+            some = f"{', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"
+            notes.append(f"{len(names)} artists of {target} are in the run's own corpus, too, and in no trial: {some}.")
     for target, tracks in protocol["unusable"].items():
         if tracks:
             some = "; ".join(f"{track}: {reason}" for track, reason in list(tracks.items())[:10])

@@ -121,7 +121,10 @@ def score_trials(
     targets = {target.name: target for target in targets_of(usable_table, None, mel_manifest, recognition, cache_root)}
     released = _released(recognition, cache_root, released_weights)
     rows: list[dict[str, Any]] = []
-    skipped: dict[str, str] = {}
+    skipped: dict[str, str] = {
+        f"{net['system']} (fold {net['fold']}, seed {net['seed']})": f"the net failed: {net['reason']}"
+        for net in artist_nets_manifest.get("failed", [])
+    }
     for (fold, size), songs in artist_set_table[artist_set_table["kind"] == "artist"].groupby(["fold", "set"]):
         learned = _learned(songs, recognition_song_table, targets, int(fold), song_frames_manifest)
         nets = [net for net in artist_nets_manifest["nets"] if (net["fold"], net["artists"]) == (int(fold), int(size))]
@@ -273,7 +276,7 @@ def _key(
     chosen = recognition.model_dump(exclude={"protocol", "recogniser", "resamples", "level", "seed"})
     return fingerprint(
         "recognition scores",
-        1,
+        2,
         list(learned.train_ids),
         {f"{target} {role}": protocol.hash for (target, role), protocol in learned.protocols.items()},
         [(net["kind"], net["seed"], Path(net["folder"]).name) for net in nets],

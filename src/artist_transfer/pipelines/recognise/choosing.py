@@ -1,0 +1,90 @@
+"""Which system recognises new audio, and from which scores on."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+from artist_transfer.pipelines.artist_learning.encoders import RELEASED
+from artist_transfer.pipelines.artist_learning.params import KINDS
+
+if TYPE_CHECKING:
+    from artist_transfer.evaluation.recognition import RecognitionProtocol
+    from artist_transfer.recognition.calibration import Calibration
+
+log = logging.getLogger(__name__)
+
+SCORINGS = ("cosine", "plda")
+AUTO = "auto"
+
+
+def choose(
+    rows: Sequence[dict[str, Any]], wanted: str, fold: int, protocol: RecognitionProtocol
+) -> tuple[dict[str, Any], Calibration]:
+    """Find the system that is asked for, or the best that can say of new audio whose it is, and calibrate it.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        ``scores`` of the manifest.
+    wanted : str
+        A system, or auto: the one with the lowest equal error rate on the validation trials.
+    fold : int
+        Whose net.
+    protocol : RecognitionProtocol
+        The validation trials of the fold.
+
+    Returns
+    -------
+    row : dict
+        Of `rows`.
+    line : Calibration
+        With a scale above 0.
+
+    Raises
+    ------
+    ArtistTransferError
+        If there is none, with the reason.
+    """
+    from artist_transfer.evaluation.verification import eer
+    from artist_transfer.recognition.calibration import fit_calibration
+
+    able = _able(rows, fold)
+    if not able:
+        raise ArtistTransferError(
+            "no system of the run can recognise new audio: recognition.systems must have nets in it, and one of them "
+            "must have been scored by cosine or PLDA"
+        )
+    if wanted != AUTO and wanted not in able:
+        raise ArtistTransferError(f"recognition.recogniser={wanted} was not scored; allowed: {AUTO}, {', '.join(able)}")
+    targets = protocol.targets()
+    read = {system: np.load(row["file"], allow_pickle=False) for system, row in able.items()}
+    ordered = [wanted] if wanted != AUTO else sorted(read, key=lambda name: (eer(read[name], targets), name))
+    for system in ordered:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ArtistTransferWarning)  # the scale is looked at here
+            line = fit_calibration(read[system], targets, n_artists=len(protocol.artists))
+        if line.scale > 0:
+            return able[system], line
+        log.warning("%s cannot recognise anybody: validation artists score no higher by their own songs", system)
+    raise ArtistTransferError(
+        f"{' and '.join(ordered)} {'do' if len(ordered) > 1 else 'does'} not tell the {len(protocol.artists)} "
+        "validation artists apart at all"
+    )
+
+
+def _able(rows: Sequence[dict[str, Any]], fold: int) -> dict[str, dict[str, Any]]:
+    """Find the systems whose encoder takes new audio, those of the most artists."""
+    largest = max((row["artists"] for row in rows), default=0)
+    return {
+        row["system"]: row
+        for row in rows
+        if (row["target"], row["role"], row["fold"], row["artists"]) == ("self", "validation", fold, largest)
+        and row["scoring"] in SCORINGS
+        and (row["encoder"] == RELEASED or (row["encoder"] in KINDS and row["trial"] == 0))
+    }
