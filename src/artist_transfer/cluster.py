@@ -29,7 +29,7 @@ from artist_transfer.places import Place
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECT_S = 5.0  # for the scheduler to answer
+CONNECT_S = 20.0  # for the scheduler to answer, which may be busy
 WORKERS_S = 60.0  # without any worker
 LIVES = 5  # times that a task may be given up by Dask, each after allowed-failures + 1 deaths of workers
 RETRIES = 2  # of a task that raised: a network folder may have been away for a moment

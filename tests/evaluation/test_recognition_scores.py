@@ -62,7 +62,7 @@ def evaluated(
         for trial in range(trials)
         for name, scores in zip("ab", songs(draw, of))
     ]
-    return evaluate_recognition(scored, protocols, **({"resamples": 200} | settings))
+    return evaluate_recognition(scored, protocols, **({"n_resamples": 200} | settings))
 
 
 def row(table: pd.DataFrame, **where: object) -> pd.Series:
@@ -76,7 +76,7 @@ def test_the_metrics_are_those_of_verification() -> None:
     of, draw = protocol(), np.random.default_rng(4)
     first, second = (20 * scores - 5 for scores in songs(draw, of))
     found = evaluate_recognition(
-        [Scored("a", 0, 0, first), Scored("b", 0, 0, second, calibrated=True)], {0: of}, resamples=300
+        [Scored("a", 0, 0, first), Scored("b", 0, 0, second, calibrated=True)], {0: of}, n_resamples=300
     )
     own = of.targets()
     for system, scores in (("a", first), ("b", second)):
@@ -119,7 +119,7 @@ def test_folds_are_averaged_by_their_test_songs() -> None:
     draw = np.random.default_rng(2)
     protocols = {0: protocol(8, prefix="x"), 3: protocol(14, tests=2, prefix="y")}
     scores = {fold: songs(draw, of, 1)[0] + 100 * fold for fold, of in protocols.items()}  # no common threshold
-    found = evaluate_recognition([Scored("a", fold, 0, s) for fold, s in scores.items()], protocols, resamples=100)
+    found = evaluate_recognition([Scored("a", fold, 0, s) for fold, s in scores.items()], protocols, n_resamples=100)
     values = [eer(scores[fold], of.targets()) for fold, of in protocols.items()]
     assert row(found.score_table, metric="eer")["value"] == pytest.approx(np.average(values, weights=[24, 28]))
     assert row(found.score_table, metric="eer")["n_units"] == 22
@@ -130,8 +130,8 @@ def test_an_artist_of_two_folds_is_one_unit() -> None:
     """Its draws are the same in both, so two folds of the same artists and scores are no more than one."""
     of, draw = protocol(), np.random.default_rng(3)
     scores = songs(draw, of, 1)[0]
-    once = evaluate_recognition([Scored("a", 0, 0, scores)], {0: of}, resamples=300)
-    twice = evaluate_recognition([Scored("a", fold, 0, scores) for fold in (0, 1)], {0: of, 1: of}, resamples=300)
+    once = evaluate_recognition([Scored("a", 0, 0, scores)], {0: of}, n_resamples=300)
+    twice = evaluate_recognition([Scored("a", fold, 0, scores) for fold in (0, 1)], {0: of, 1: of}, n_resamples=300)
     for metric in ("eer", "top1"):
         a, b = (row(found.score_table, metric=metric) for found in (once, twice))
         assert (a["low"], a["high"], a["n_units"]) == pytest.approx((b["low"], b["high"], b["n_units"]))
@@ -141,7 +141,7 @@ def test_trials_are_averaged_and_widen_the_interval() -> None:
     of, draw = protocol(20), np.random.default_rng(5)
     good, bad = songs(draw, of, 1, noise=0.2)[0], songs(draw, of, 1, noise=5.0)[0]
     found = evaluate_recognition(
-        [Scored("a", 0, t, s) for t, s in enumerate((good, bad, good))], {0: of}, resamples=400
+        [Scored("a", 0, t, s) for t, s in enumerate((good, bad, good))], {0: of}, n_resamples=400
     )
     one = row(found.score_table, metric="eer")
     values = [eer(s, of.targets()) for s in (good, bad, good)]
@@ -149,7 +149,7 @@ def test_trials_are_averaged_and_widen_the_interval() -> None:
     assert one["trial_sd"] == pytest.approx(np.std(values, ddof=1))
     assert one["n_trials"] == 3
     fixed = evaluate_recognition(
-        [Scored("a", 0, t, s) for t, s in enumerate((good, bad, good))], {0: of}, resamples=400, draw_trials=False
+        [Scored("a", 0, t, s) for t, s in enumerate((good, bad, good))], {0: of}, n_resamples=400, draw_trials=False
     )
     other = row(fixed.score_table, metric="eer")
     assert one["high"] - one["low"] > 1.5 * (other["high"] - other["low"])
@@ -160,7 +160,7 @@ def test_the_same_system_does_not_differ_from_itself_and_a_better_one_does() -> 
     same, other = songs(draw, of, 2, noise=0.1)
     worse = songs(draw, of, 1, noise=6.0)[0]
     systems = {"one": same, "same": 3 * same + 1, "like": other, "worse": worse}
-    found = evaluate_recognition([Scored(name, 0, 0, s) for name, s in systems.items()], {0: of}, resamples=400)
+    found = evaluate_recognition([Scored(name, 0, 0, s) for name, s in systems.items()], {0: of}, n_resamples=400)
     table = found.comparison_table
     assert len(table) == 6 * 5  # no Cllr of scores that are not calibrated
     for metric in ("eer", "min_dcf_0.05", "top1", "top5"):
@@ -172,7 +172,7 @@ def test_the_same_system_does_not_differ_from_itself_and_a_better_one_does() -> 
         own = table[table["metric"] == metric]
         np.testing.assert_allclose(own["p_holm"], holm(own["p"].to_numpy()))  # one family a metric
     chosen = evaluate_recognition(
-        [Scored(name, 0, 0, s) for name, s in systems.items()], {0: of}, resamples=50, pairs=[("worse", "one")]
+        [Scored(name, 0, 0, s) for name, s in systems.items()], {0: of}, n_resamples=50, pairs=[("worse", "one")]
     ).comparison_table
     assert chosen[["first", "second"]].drop_duplicates().to_numpy().tolist() == [["worse", "one"]]
 
@@ -180,7 +180,7 @@ def test_the_same_system_does_not_differ_from_itself_and_a_better_one_does() -> 
 def test_cllr_is_compared_between_calibrated_systems_only() -> None:
     of, draw = protocol(), np.random.default_rng(1)
     scored = [Scored(name, 0, 0, s, calibrated=name != "a") for name, s in zip("abc", songs(draw, of, 3))]
-    table = evaluate_recognition(scored, {0: of}, resamples=50, pairs=[("a", "b"), ("c", "b")]).comparison_table
+    table = evaluate_recognition(scored, {0: of}, n_resamples=50, pairs=[("a", "b"), ("c", "b")]).comparison_table
     assert table.loc[table["metric"] == "cllr", ["first", "second"]].to_numpy().tolist() == [["c", "b"]]
     assert (table["metric"] == "eer").sum() == 2
 
@@ -188,7 +188,8 @@ def test_cllr_is_compared_between_calibrated_systems_only() -> None:
 def test_artists_one_by_one() -> None:
     of, draw = protocol(), np.random.default_rng(7)
     both = songs(draw, of)
-    table = evaluate_recognition([Scored("a", 0, t, s) for t, s in enumerate(both)], {0: of}, resamples=50).artist_table
+    scored = [Scored("a", 0, t, s) for t, s in enumerate(both)]
+    table = evaluate_recognition(scored, {0: of}, n_resamples=50).artist_table
     assert table["artist_id"].tolist() == list(of.artists)
     one, own = table.iloc[4], of.targets()
     assert one["eer"] == pytest.approx(np.mean([eer(s[4], own[4]) for s in both]))
@@ -200,14 +201,14 @@ def test_artists_one_by_one() -> None:
 def test_order_and_seed() -> None:
     of, draw = protocol(), np.random.default_rng(8)
     scored = [Scored(name, 0, t, s) for t in range(2) for name, s in zip("ab", songs(draw, of))]
-    first = evaluate_recognition(iter(scored), {0: of}, resamples=60, seed=4)
-    again = evaluate_recognition(scored[::-1], {0: of}, resamples=60, seed=4)
+    first = evaluate_recognition(iter(scored), {0: of}, n_resamples=60, seed=4)
+    again = evaluate_recognition(scored[::-1], {0: of}, n_resamples=60, seed=4)
     keys = ["metric", "system"]
     pd.testing.assert_frame_equal(
         first.score_table.sort_values(keys, ignore_index=True), again.score_table.sort_values(keys, ignore_index=True)
     )
     pd.testing.assert_frame_equal(first.artist_table, again.artist_table)
-    other = evaluate_recognition(scored, {0: of}, resamples=60, seed=5).score_table
+    other = evaluate_recognition(scored, {0: of}, n_resamples=60, seed=5).score_table
     assert (other["value"] == first.score_table["value"]).all() and (other["low"] != first.score_table["low"]).any()
 
 
@@ -237,7 +238,7 @@ def test_scores_that_are_missing_or_stand_twice(changed: Sequence[tuple[str, int
     of = protocol()
     scores = songs(np.random.default_rng(0), of, 1)[0]
     with pytest.raises(ArtistTransferError, match=said):
-        evaluate_recognition([Scored(*key, scores) for key in changed], {0: of, 1: protocol(prefix="o")}, resamples=5)
+        evaluate_recognition([Scored(*key, scores) for key in changed], {0: of, 1: protocol(prefix="o")}, n_resamples=5)
 
 
 def test_bad_input_is_named() -> None:
@@ -249,18 +250,18 @@ def test_bad_input_is_named() -> None:
         "'net', fold 0, trial 1: 1 scores are not finite, the first .nan. of model 'artist002' and track 'artist010/t0'"
     )
     with pytest.raises(ArtistTransferError, match=said):
-        evaluate_recognition([Scored("net", 0, 0, scores), Scored("net", 0, 1, bad)], {0: of}, resamples=5)
+        evaluate_recognition([Scored("net", 0, 0, scores), Scored("net", 0, 1, bad)], {0: of}, n_resamples=5)
     with pytest.raises(ArtistTransferError, match=r"12 models and 36 tests, but a shape of \(12, 35\)"):
-        evaluate_recognition([Scored("net", 0, 0, scores[:, 1:])], {0: of}, resamples=5)
+        evaluate_recognition([Scored("net", 0, 0, scores[:, 1:])], {0: of}, n_resamples=5)
     mixed = [Scored("net", 0, 0, scores), Scored("net", 0, 1, scores, calibrated=True)]
     with pytest.raises(ArtistTransferError, match="calibrated in one fold or trial"):
-        evaluate_recognition(mixed, {0: of}, resamples=5)
-    for wrong in ({"resamples": 0}, {"level": 1.0}, {"p_targets": (1.5,)}, {"p_targets": (0.1, 0.1)}):
+        evaluate_recognition(mixed, {0: of}, n_resamples=5)
+    for wrong in ({"n_resamples": 0}, {"level": 1.0}, {"p_targets": (1.5,)}, {"p_targets": (0.1, 0.1)}):
         with pytest.raises(ArtistTransferError):
             evaluate_recognition([Scored("net", 0, 0, scores)], {0: of}, **wrong)
     with pytest.raises(ArtistTransferError, match="to be compared but not scored: 'nut'"):
-        evaluate_recognition([Scored("net", 0, 0, scores)], {0: of}, resamples=5, pairs=[("net", "nut")])
-    alone = evaluate_recognition([Scored("net", 0, 0, scores)], {0: of}, resamples=5, pairs=[])
+        evaluate_recognition([Scored("net", 0, 0, scores)], {0: of}, n_resamples=5, pairs=[("net", "nut")])
+    alone = evaluate_recognition([Scored("net", 0, 0, scores)], {0: of}, n_resamples=5, pairs=[])
     assert not len(alone.comparison_table) and "p_holm" in alone.comparison_table
     with pytest.raises(ArtistTransferError, match="0 folds"):
         evaluate_recognition([Scored("net", 0, 0, scores)], {})
@@ -284,7 +285,7 @@ def test_intervals_cover_and_tests_err_as_often_as_they_say(artists: int) -> Non
     for world in range(worlds):
         both = songs(np.random.default_rng([artists, world]), of)
         found = evaluate_recognition(
-            [Scored(name, 0, 0, s) for name, s in zip("ab", both)], {0: of}, resamples=300, seed=world
+            [Scored(name, 0, 0, s) for name, s in zip("ab", both)], {0: of}, n_resamples=300, seed=world
         )
         scores.append(found.score_table[found.score_table["system"] == "a"].set_index("metric"))
         compared.append(found.comparison_table.set_index("metric"))

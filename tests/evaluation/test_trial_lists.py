@@ -48,7 +48,8 @@ def test_there_and_back(artists: tuple[str, ...], tmp_path: Path) -> None:
     assert write_trials(tmp_path / "lists", drawn) == drawn.hash
     again = read_trials(tmp_path / "lists", expected=drawn.hash)
     assert again.hash == drawn.hash and again.artists == tuple(sorted(artists))
-    pd.testing.assert_frame_equal(again.table(), drawn.table())
+    pd.testing.assert_frame_equal(again.enrolments, drawn.enrolments)
+    pd.testing.assert_frame_equal(again.tests, drawn.tests)
     scores = some_scores(drawn)
     write_scores(tmp_path / "scores.csv", drawn, scores)
     np.testing.assert_array_equal(read_scores(tmp_path / "scores.csv", again), scores)  # to the last bit

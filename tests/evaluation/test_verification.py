@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.interpolate import interp1d
 from scipy.optimize import brentq
 from scipy.spatial import ConvexHull
+from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.verification import (
-    actual_dcf,
     bayes_threshold,
     cllr,
     cost_weights,
@@ -105,11 +105,18 @@ def test_costs_of_log_likelihood_ratios_by_hand() -> None:
     assert cllr(np.array([-1e4, 1e4, -1e4, -1e4]), own) == pytest.approx(1e4 / np.log(2) / 4)  # no overflow
     assert bayes_threshold(0.5) == pytest.approx(0.0)
     assert bayes_threshold(0.01, c_miss=10) == pytest.approx(np.log(0.99 / 0.1))
-    assert actual_dcf(llrs, own, p_target=0.5) == pytest.approx(0.5 + 0.5)  # accepts ln 4 and ln 2
-    assert actual_dcf(llrs, own, p_target=0.25) == pytest.approx(0.5)  # threshold ln 3: one of two missed
-    assert actual_dcf(llrs, own, p_target=0.75) == pytest.approx(0.5)  # ln ⅓: accepts all but ln ¼; of 1 : ⅓ costs
     assert cost_weights(0.01) == pytest.approx((1, 99))
     assert cost_weights(0.5, 3.0) == pytest.approx((3, 1))
+
+
+@pytest.mark.parametrize(("p_target", "c_miss", "c_fa"), [(0.01, 1, 1), (0.05, 1, 1), (0.5, 1, 10), (0.2, 3, 1)])
+def test_the_threshold_costs_least(p_target: float, c_miss: float, c_fa: float) -> None:
+    at = (bayes_threshold(p_target, c_miss, c_fa) + 2) / 2  # normal scores about 2 and 0: the ratio is 2 × score - 2
+
+    def expected(x: float) -> float:
+        return p_target * c_miss * norm.cdf(x, 2) + (1 - p_target) * c_fa * norm.sf(x, 0)
+
+    assert all(expected(at) < expected(at + away) for away in (-0.1, -0.01, 0.01, 0.1))
 
 
 # other implementations
@@ -191,7 +198,6 @@ def test_a_weight_is_that_many_trials(case: tuple[np.ndarray, np.ndarray], extra
     assert eer(scores, own, times) == pytest.approx(eer(*many), abs=1e-12)
     assert eer(scores, own, times, curve="hull") == pytest.approx(eer(*many, curve="hull"), abs=1e-12)
     assert min_dcf(scores, own, times, p_target=0.2) == pytest.approx(min_dcf(*many, p_target=0.2), abs=1e-12)
-    assert actual_dcf(scores, own, times, p_target=0.2) == pytest.approx(actual_dcf(*many, p_target=0.2), abs=1e-12)
     assert cllr(scores, own, times) == pytest.approx(cllr(*many), rel=1e-12)
 
 
@@ -205,7 +211,6 @@ def test_bounds(case: tuple[np.ndarray, np.ndarray], prior: float) -> None:
     assert 0 <= eer(scores, own, curve="hull") <= eer(scores, own) + 1e-12 <= 1 + 1e-12
     least = min_dcf(scores, own, p_target=prior)
     assert 0 <= least <= 1
-    assert least <= actual_dcf(scores, own, p_target=prior) + 1e-12
 
 
 def test_any_shape() -> None:
@@ -249,5 +254,8 @@ def test_priors_and_costs_out_of_range(wrong: dict) -> None:
         min_dcf(np.array([1.0, 2.0]), np.array([True, False]), **wrong)
     with pytest.raises(ArtistTransferError, match="c_fa"):
         bayes_threshold(0.5, c_fa=0)
+    for p_target, c_miss in ((0.0, 1.0), (1.0, 1.0), (0.5, 0.0), (float("nan"), 1.0)):
+        with pytest.raises(ArtistTransferError, match="must lie between 0 and 1"):
+            bayes_threshold(p_target, c_miss)
     with pytest.raises(ArtistTransferError, match="curve"):
         eer(np.array([1.0, 2.0]), np.array([True, False]), curve="smooth")  # type: ignore[arg-type]

@@ -143,6 +143,10 @@ def test_the_page_has_curves_and_loads_nothing_from_elsewhere(recognised: Projec
     for entry in facts["protocols"]:
         if entry["role"] == "test":
             assert entry["hash"] in page
+    assert "candidates" in page  # how artists and songs were chosen
+    names = recognised.table("usable_table").set_index("artist_id")["artist"]
+    tested = recognised.table("recognition_artist_table")["artist_id"]
+    assert any(str(names[artist].iloc[0]) in page for artist in tested)
 
 
 def test_an_enrolled_song_is_recognised_and_files_that_are_none_are_named(recognised: Project, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Sounds:
 
 def fitted(folder: Path, sets: pd.DataFrame, poisoned: Collection[str]) -> dict[str, str]:
     """Fit the models of frames, and give the hash of every file by its place."""
-    from artist_transfer.recognition.frames import write_song_frames
+    from artist_transfer.recognition.frames_file import write_song_frames
 
     usable, _ = corpus()
     place = folder / "frames"  # of one name, so that only what is in it can make a difference

@@ -18,7 +18,6 @@ from artist_transfer.recognition.calibration import (
     PRIOR_PRECISION,
     Calibration,
     Fusion,
-    bayes_threshold,
     fit_calibration,
     fit_fusion,
 )
@@ -176,25 +175,10 @@ def test_fusion_of_independent_systems_is_better_than_either() -> None:
     assert cost(found.apply(parts)) < 0.9 * min(cost(fit_calibration(x, targets).apply(x)) for x in parts)
 
 
-@pytest.mark.parametrize(("p_target", "c_miss", "c_fa"), [(0.01, 1, 1), (0.05, 1, 1), (0.5, 1, 10), (0.2, 3, 1)])
-def test_the_threshold_costs_least(p_target: float, c_miss: float, c_fa: float) -> None:
-    assert bayes_threshold(p_target, c_miss, c_fa) == pytest.approx(np.log(c_fa * (1 - p_target) / (c_miss * p_target)))
-    own = Calibration(2.0, -2.0)  # right for normal scores about 2 and 0
-    at = own.threshold(p_target, c_miss, c_fa)
-    assert own.apply(np.array(at)) == pytest.approx(bayes_threshold(p_target, c_miss, c_fa))
-
-    def expected(x: float) -> float:
-        return p_target * c_miss * norm.cdf(x, 2) + (1 - p_target) * c_fa * norm.sf(x, 0)
-
-    assert all(expected(at) < expected(at + away) for away in (-0.1, -0.01, 0.01, 0.1))
-
-
 def test_json_keeps_every_digit() -> None:
     scores, targets = trials(8)
     one = fit_calibration(scores, targets, prior=0.1)
     assert Calibration.from_dict(json.loads(json.dumps(one.to_dict()))) == one
-    both = fit_fusion([scores, scores**3], targets, prior=0.1)
-    assert Fusion.from_dict(json.loads(json.dumps(both.to_dict()))) == both
 
 
 def test_refusals() -> None:
@@ -223,9 +207,4 @@ def test_refusals() -> None:
     with pytest.raises(ArtistTransferError, match="fitted on 2 systems, found 1"):
         Fusion((1.0, 1.0), 0.0).apply([scores])
     with pytest.warns(ArtistTransferWarning, match="do not score higher"):
-        turned = fit_calibration(-trials()[0], trials()[1])
-    with pytest.raises(ArtistTransferError, match="no score can be a threshold"):
-        turned.threshold(0.5)
-    for p_target, c_miss in ((0.0, 1.0), (1.0, 1.0), (0.5, 0.0), (float("nan"), 1.0)):
-        with pytest.raises(ArtistTransferError, match="p_target must lie between 0 and 1"):
-            bayes_threshold(p_target, c_miss)
+        assert fit_calibration(-trials()[0], trials()[1]).scale < 0

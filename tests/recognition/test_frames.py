@@ -14,7 +14,8 @@ from artist_transfer.audio.mel import AGF, AGF_RELEASED, ISMIR, log_mel
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.features.mfcc import mfcc
 from artist_transfer.recognition.cepstrum import CONSTANT, NO_FRAMES, NOT_FINITE, SILENT, decibels
-from artist_transfer.recognition.frames import FACTS, VALUES, SongFrames, write_song_frames
+from artist_transfer.recognition.frames import FACTS, VALUES, SongFrames
+from artist_transfer.recognition.frames_file import write_song_frames
 
 
 class Mels:
@@ -98,7 +99,7 @@ def test_songs_without_variation_are_named(tmp_path: Path) -> None:
     with pytest.raises(ArtistTransferError, match=r"'silence'.*silent"):
         frames.of("silence")
     with pytest.raises(ArtistTransferError, match=r"2 songs.*'constant'.*no variation"):
-        frames.subset(["song0", "constant", "silence"])
+        frames.counts(["song0", "constant", "silence"])
     with pytest.raises(ArtistTransferError, match=r"'other'.*another corpus"):
         list(frames.chunks(["other"], 10))
 
@@ -158,7 +159,7 @@ def test_chunks_are_all_frames_once(tmp_path: Path, size: int, stored: bool) -> 
     kept = frames if stored else SongFrames.from_arrays({track: frames.of(track) for track in songs})
     found: dict[int, list[np.ndarray]] = {}
     sizes = []
-    for rows, pieces in kept.subset(ids).chunks(ids, size):
+    for rows, pieces in kept.chunks(ids, size):
         sizes.append(len(rows))
         assert [start for _, start, _ in pieces] == [0, *(stop for _, _, stop in pieces[:-1])]
         assert pieces[-1][2] == len(rows)

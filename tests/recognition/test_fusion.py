@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.embeddings import Embeddings
 from artist_transfer.recognition.calibration import Calibration
-from artist_transfer.recognition.fusion import EarlyFusion, calibrated_average, fit_early_fusion, plain_average
+from artist_transfer.recognition.fusion import calibrated_average, fit_early_fusion, plain_average
 from artist_transfer.recognition.scoring import cosine_scores
 
 IDS = tuple(f"t{k:03d}" for k in range(40))
@@ -72,19 +70,6 @@ def test_constant_features_are_counted_and_harmless() -> None:
     out = fitted.transform([dead, parts[1]]).vectors
     assert np.isfinite(out).all()
     np.testing.assert_allclose(out[:, 9:11], 0, atol=1e-12)
-
-
-def test_it_is_saved_and_read(tmp_path: Path) -> None:
-    parts = encoders()
-    for name in ("one", "two"):
-        fit_early_fusion(parts, TRAIN, scaling="standard").save(tmp_path / name)
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
-    fitted, again = fit_early_fusion(parts, TRAIN, scaling="standard"), EarlyFusion.load(tmp_path / "one")
-    assert again.card == fitted.card
-    np.testing.assert_array_equal(again.transform(parts).vectors, fitted.transform(parts).vectors)
-    with pytest.raises(ArtistTransferError, match="no finished early fusion"):
-        EarlyFusion.load(tmp_path / "three")
 
 
 def test_averages_by_hand() -> None:

@@ -376,6 +376,9 @@ def test_squares_and_the_whole_way_from_frames() -> None:
     assert (left**2).sum() < 0.25 * ((corpus.factors - corpus.factors.mean(axis=0)) ** 2).sum()
     with pytest.raises(ArtistTransferError, match="GMM of 3 coefficients, found frames of 4"):
         squares_by_mixture(DiagonalGmm(gmm.weights, gmm.means[:, :3], gmm.variances[:, :3], {}), frames, train)
+    songs[train[3]][0, 1] = np.nan
+    with pytest.raises(ArtistTransferError, match="frame is not finite"):
+        squares_by_mixture(gmm, SongFrames.from_arrays(songs), train)
 
 
 @pytest.mark.gpu

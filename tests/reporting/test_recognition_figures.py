@@ -9,10 +9,10 @@ from scipy.stats import norm
 from tests.reporting import recognition_builder as builder
 
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.reporting.recognition_artist_figure import hardest_artists_plot
 from artist_transfer.reporting.recognition_curves import det_plot, histograms_plot
 from artist_transfer.reporting.recognition_figures import (
     differences_matrix,
-    hardest_artists_plot,
     looks_of,
     over_artists_plot,
     systems_plot,

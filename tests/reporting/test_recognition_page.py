@@ -21,7 +21,6 @@ from artist_transfer.evaluation.recognition_protocol import RecognitionProtocol
 from artist_transfer.evaluation.recognition_scores import Scored, evaluate_recognition
 from artist_transfer.reporting.recognition_page import SECTIONS, render_recognition_page
 from artist_transfer.reporting.recognition_saved import det_rows, histogram_rows
-from artist_transfer.reporting.recognition_views import protocol_facts
 
 OVER = ("eer", "top1", "top5", "min_dcf_0.01", "min_dcf_0.05")
 FIGURES = ["systems", "det", "histograms", "matrix-eer", "matrix-top1", *(f"over-{each}" for each in OVER), "hardest"]
@@ -124,7 +123,7 @@ def test_what_the_evaluation_gives_can_be_shown_as_it_is() -> None:
     protocol = RecognitionProtocol(songs[enrolled], songs[~enrolled], {"candidates": 9}, {"few": {"b": 1}})
     draw, systems = np.random.default_rng(5), {"near": 2.0, "far": 0.1}
     given = {name: draw.normal(size=(8, 16)) + apart * protocol.targets() for name, apart in systems.items()}
-    found = evaluate_recognition([Scored(name, 0, 0, given[name]) for name in systems], {0: protocol}, resamples=200)
+    found = evaluate_recognition([Scored(name, 0, 0, given[name]) for name in systems], {0: protocol}, n_resamples=200)
     labels = found.score_table["system"]
     scores = found.score_table.assign(encoder=labels, scoring="cosine", n_artists_trained=100)
     parts = {name: [(given[name], protocol.targets())] for name in systems}
@@ -135,7 +134,7 @@ def test_what_the_evaluation_gives_can_be_shown_as_it_is() -> None:
         det_table=pd.concat([det_rows(name, 100, part) for name, part in parts.items()]),
         score_histogram_table=pd.concat([histogram_rows(name, 100, part) for name, part in parts.items()]),
         artist_table=found.artist_table,
-        protocol_facts={0: protocol_facts(protocol, albums="any")},
+        protocol_facts={0: {"artists": 8, "trials": 128, "hash": protocol.hash, "left_out": protocol.left_out}},
     )
     words = words_of(page)
     assert plots_of(page) == ["systems", "det", "histograms", "matrix-eer", "matrix-top1", "hardest"]

@@ -6,7 +6,6 @@ import pytest
 from tests.reporting import recognition_builder as builder
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.evaluation.recognition_protocol import RecognitionProtocol
 from artist_transfer.reporting import recognition_views as views
 from artist_transfer.reporting.recognition_paper import less_is_better, metric_name
 from artist_transfer.reporting.recognition_paper_tables import (
@@ -78,12 +77,10 @@ def test_less_error_is_better_and_more_accuracy(
 
 
 def test_names_of_metrics() -> None:
-    assert [metric_name(name) for name in ("eer", "min_dcf_0.1", "actual_dcf_0.01", "top10")] == [
-        "EER", "minDCF (0.1)", "actual DCF (0.01)", "top10",
+    assert [metric_name(name) for name in ("eer", "min_dcf_0.1", "top10")] == [
+        "EER", "minDCF (0.1)", "top10",
     ]  # fmt: skip
-    assert [less_is_better(name) for name in ("eer", "min_dcf_0.1", "actual_dcf_0.01", "cllr", "top10")] == [
-        True
-    ] * 4 + [False]
+    assert [less_is_better(name) for name in ("eer", "min_dcf_0.1", "cllr", "top10")] == [True] * 3 + [False]
 
 
 def test_sides_of_a_comparison_are_found_by_name_or_by_number_of_artists() -> None:
@@ -164,27 +161,6 @@ def test_what_was_left_out_is_counted_and_named() -> None:
     assert views.left_out_view({0: {"left_out": {"few": []}}, 1: {}}) is None
 
 
-def test_a_protocol_tells_its_own_facts() -> None:
-    tracks = [(artist, f"{artist}{k}") for artist in "abc" for k in range(5)]
-    table = pd.DataFrame(tracks, columns=["artist_id", "track_id"])
-    last = table.groupby("artist_id").cumcount() >= 3
-    protocol = RecognitionProtocol(table[~last], table[last & (table["track_id"] != "c4")], {"n": 3}, {"few": {"d": 2}})
-    facts = views.protocol_facts(protocol, albums="any", validation_artists=["x", "y"])
-    assert (facts["artists"], facts["enrol"], facts["test"], facts["trials"], facts["targets"]) == (
-        3,
-        3,
-        "1 to 2",
-        15,
-        5,
-    )
-    view = views.protocol_view({"fold 0": facts})
-    assert view is not None
-    assert view.rows == (("0", "3", "3", "1 to 2", "any", "15", "5", "2", protocol.hash),)
-    left = views.left_out_view({0: facts})
-    assert left is not None
-    assert left.rows == (("0", "few", "1", "d (2 songs)"),)
-
-
 def test_hardest_artists_first_and_means_over_systems() -> None:
     table = builder.artist_table()
     means = views.artist_means(table)
@@ -195,7 +171,7 @@ def test_hardest_artists_first_and_means_over_systems() -> None:
     view = views.artists_view(table, most=10)
     assert view is not None
     assert view.rows[0][0] == builder.EVIL
-    assert view.columns == ("artist", "own EER", "top-1 accuracy", "test songs", "most often taken for")
+    assert view.columns == ("artist", "own EER", "top-1 accuracy", "test songs")
     assert "40 more artists" in view.note
     plain = views.artists_view(table[["system", "artist_id", "eer", "top1"]])
     assert plain is not None

@@ -97,3 +97,23 @@ class Embeddings:
             If one has no vector.
         """
         return np.asarray(self.vectors[self.rows(track_ids)])
+
+    def subset(self, track_ids: Sequence[str]) -> Embeddings:
+        """Return some of the tracks with their vectors.
+
+        Parameters
+        ----------
+        track_ids : sequence of str, each once
+            Some of the tracks.
+
+        Returns
+        -------
+        Embeddings
+            In the order asked for.
+
+        Raises
+        ------
+        ArtistTransferError
+            If one has no vector, or stands twice.
+        """
+        return Embeddings(tuple(track_ids), self.of(track_ids))

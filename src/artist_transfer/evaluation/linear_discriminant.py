@@ -18,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
 from scipy.linalg import LinAlgError
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
+from artist_transfer.arrays_file import load_arrays, save_arrays
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.evaluation.embeddings import Embeddings
 
@@ -86,12 +85,8 @@ class LinearDiscriminant:
         ----------
         folder : Path
         """
-        folder = Path(folder)
-        tensors = {"mean": self.mean, "projection": self.projection, "variance_share": self.variance_share}
-        with atomic_path(folder / WEIGHTS) as path:
-            save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
-        write_json(folder / CARD, self.card)
-        commit_folder(folder, files=[WEIGHTS, CARD], details=self.card)
+        arrays = {"mean": self.mean, "projection": self.projection, "variance_share": self.variance_share}
+        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD, details=self.card)
 
     @classmethod
     def load(cls, folder: Path) -> LinearDiscriminant:
@@ -110,10 +105,8 @@ class LinearDiscriminant:
         ArtistTransferError
             If the folder holds no whole one.
         """
-        folder = Path(folder)
-        if open_folder(folder) is None:
-            raise ArtistTransferError(f"{folder} holds no finished linear discriminant ({WEIGHTS}, {CARD}, manifest)")
-        return cls(**load_file(folder / WEIGHTS), card=read_json(folder / CARD))
+        arrays, card = load_arrays(folder, "linear discriminant", name=WEIGHTS, card_name=CARD)
+        return cls(**arrays, card=card)
 
 
 def fit_linear_discriminant(

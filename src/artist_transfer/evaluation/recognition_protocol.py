@@ -24,9 +24,6 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.cosine import some
 
-TABLE_COLUMNS = ("artist_id", "track_id", "role")
-ENROL, TEST = "enrol", "test"
-
 
 @dataclass(frozen=True, eq=False)
 class RecognitionProtocol:
@@ -90,33 +87,9 @@ class RecognitionProtocol:
         return np.searchsorted(np.array(self.artists, dtype=str), self.tests["artist_id"].to_numpy(dtype=str))
 
     @cached_property
-    def _enrolled(self) -> dict[str, tuple[str, ...]]:
-        return {str(artist): tuple(own["track_id"]) for artist, own in self.enrolments.groupby("artist_id")}
-
-    def enrolled(self, artist: str) -> tuple[str, ...]:
-        """Give the songs that enrol an artist.
-
-        Parameters
-        ----------
-        artist : str
-
-        Returns
-        -------
-        tuple of str, sorted
-
-        Raises
-        ------
-        ArtistTransferError
-            If the artist takes no part.
-        """
-        if artist not in self._enrolled:
-            raise ArtistTransferError(f"recognition: artist {artist!r} is not among the {len(self.artists)} enrolled")
-        return self._enrolled[artist]
-
-    @property
     def enrolment_groups(self) -> dict[str, tuple[str, ...]]:
-        """The songs that enrol each artist, artists in order."""
-        return dict(self._enrolled)
+        """The songs that enrol each artist, artists and songs in order."""
+        return {str(artist): tuple(own["track_id"]) for artist, own in self.enrolments.groupby("artist_id")}
 
     def targets(self) -> np.ndarray:
         """Say which trials are of the same artist.
@@ -126,23 +99,6 @@ class RecognitionProtocol:
         np.ndarray [shape=(M, n)], bool
         """
         return np.arange(len(self.artists))[:, None] == self.truth[None, :]
-
-    def trials(self) -> pd.DataFrame:
-        """List all trials.
-
-        Returns
-        -------
-        pd.DataFrame [shape=(M x n, 3)]
-            ``model, track_id, target``, in the order of a matrix of scores read by rows.
-        """
-        rows, columns = np.divmod(np.arange(len(self.artists) * len(self.test_ids)), len(self.test_ids))
-        return pd.DataFrame(
-            {
-                "model": pd.Categorical.from_codes(rows, list(self.artists)).astype("str"),
-                "track_id": np.array(self.test_ids, dtype=object)[columns],
-                "target": self.targets().ravel(),
-            }
-        ).astype({"model": "str", "track_id": "str"})
 
     @cached_property
     def hash(self) -> str:
@@ -158,68 +114,6 @@ class RecognitionProtocol:
     def _lines(self) -> Iterator[str]:
         yield from enrolment_lines(self.enrolment_groups)
         yield from trial_lines(self.artists, self.test_ids, self.truth)
-
-    def table(self) -> pd.DataFrame:
-        """Write it as one table.
-
-        Returns
-        -------
-        pd.DataFrame
-            ``artist_id, track_id, role`` (enrol or test), sorted.
-        """
-        parts = [self.enrolments.assign(role=ENROL), self.tests.assign(role=TEST)]
-        table = pd.concat(parts).astype({"role": "str"})
-        return table.sort_values(["artist_id", "role", "track_id"], ignore_index=True)
-
-    @classmethod
-    def of_table(cls, table: pd.DataFrame) -> RecognitionProtocol:
-        """Read it from one table.
-
-        Parameters
-        ----------
-        table : pd.DataFrame
-            As of `table`, in any order.
-
-        Returns
-        -------
-        RecognitionProtocol
-            Without what was left out.
-
-        Raises
-        ------
-        ArtistTransferError
-            If a column is missing, a role is neither enrol nor test, or the songs make no protocol.
-        """
-        missing = [name for name in TABLE_COLUMNS if name not in table.columns]
-        if missing:
-            raise ArtistTransferError(f"recognition table: no column {', '.join(missing)}")
-        strange = sorted(set(table["role"].astype(str)) - {ENROL, TEST})
-        if strange:
-            raise ArtistTransferError(f"recognition table: role {some(strange)}; allowed: {ENROL}, {TEST}")
-        return cls(table[table["role"] == ENROL], table[table["role"] == TEST])
-
-    def facts(self) -> dict[str, object]:
-        """Say in numbers and words what it is.
-
-        Returns
-        -------
-        dict
-            ``artists, test songs, enrolment songs an artist, test songs an artist`` (fewest and most), ``target
-            trials, non-target trials, sha256, counts, left_out``.
-        """
-        enrol, test = (table["artist_id"].value_counts() for table in (self.enrolments, self.tests))
-        n = len(self.test_ids)
-        return {
-            "artists": len(self.artists),
-            "test songs": n,
-            "enrolment songs an artist": [int(enrol.min()), int(enrol.max())],
-            "test songs an artist": [int(test.min()), int(test.max())],
-            "target trials": n,
-            "non-target trials": n * (len(self.artists) - 1),
-            "sha256": self.hash,
-            "counts": dict(self.counts),
-            "left_out": {reason: dict(artists) for reason, artists in self.left_out.items()},
-        }
 
 
 def enrolment_lines(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -117,7 +117,7 @@ def evaluate_recognition(
     scored: Iterable[Scored],
     protocols: Mapping[int, RecognitionProtocol],
     *,
-    resamples: int = 2000,
+    n_resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
     p_targets: Sequence[float] = P_TARGETS,
@@ -132,7 +132,7 @@ def evaluate_recognition(
         Each system in every fold, with the same trials in all; read one at a time.
     protocols : mapping of fold to RecognitionProtocol
         An artist may be in several folds; it is drawn for all of them at once.
-    resamples : int > 0
+    n_resamples : int > 0
     level : float in (0, 1)
     seed : int >= 0
     p_targets : sequence of float in (0, 1)
@@ -153,13 +153,13 @@ def evaluate_recognition(
         is not of its fold's trials or not finite (the trial is named), a pair names a system that is not there, or a
         parameter is out of range.
     """
-    check_resampling(resamples, level)
+    check_resampling(n_resamples, level)
     for p in p_targets:
         cost_weights(p)
     metrics = metric_names(p_targets)
     if not protocols or len(set(metrics)) < len(metrics):
         raise ArtistTransferError(f"recognition: {len(protocols)} folds and the metrics {', '.join(metrics)}")
-    cohort = _Cohort.of(protocols, resamples, seed)
+    cohort = _Cohort.of(protocols, n_resamples, seed)
     found: dict[Key, np.ndarray] = {}
     calibrated: dict[str, bool] = {}
     artists: list[pd.DataFrame] = []

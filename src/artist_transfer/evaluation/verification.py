@@ -14,7 +14,6 @@ Conventions
   markedly smaller where there are few trials: of its thresholds nobody knows beforehand which to take.
 * **minDCF** is the least of c_miss · p_target · miss + c_fa · (1 − p_target) · false alarm over all thresholds,
   divided by what the better of accepting and rejecting everything costs: 1 means that the scores are of no use.
-  **actDCF** is the same at the threshold that the costs prescribe to log-likelihood ratios.
 * **Cllr** is the mean cost of log-likelihood ratios in bits: 0 is perfect, 1 is worth no more than knowing nothing.
 * Weights count a trial more than once.
 
@@ -23,7 +22,7 @@ References
 Martin, Doddington, Kamm, Ordowski, Przybocki, "The DET curve in assessment of detection task performance", Eurospeech
 1997.
 Brümmer, du Preez, "Application-independent evaluation of speaker detection", Computer Speech and Language 20, 2006:
-Cllr, minDCF and actDCF, the threshold of log-likelihood ratios.
+Cllr, minDCF, the threshold of log-likelihood ratios.
 Brümmer, "Measuring, refining and calibrating speaker and language information extracted from speech", PhD thesis,
 Stellenbosch 2010: the convex hull of the ROC and its EER.
 NIST, "The NIST Year 2012 Speaker Recognition Evaluation Plan": normalised costs with prior 0.01.
@@ -199,43 +198,6 @@ def min_dcf(
     of_miss, of_alarm = cost_weights(p_target, c_miss, c_fa)
     false_alarm, miss, _ = det_curve(scores, targets, weights)
     return float((of_miss * miss + of_alarm * false_alarm).min())
-
-
-def actual_dcf(
-    llrs: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray | None = None,
-    *,
-    p_target: float,
-    c_miss: float = 1.0,
-    c_fa: float = 1.0,
-) -> float:
-    """Take the detection cost at the threshold that log-likelihood ratios prescribe, normalised.
-
-    Parameters
-    ----------
-    llrs : np.ndarray [shape=S], finite
-        Natural logarithms of likelihood ratios: calibrated scores.
-    targets, weights, p_target, c_miss, c_fa
-        As of `min_dcf`.
-
-    Returns
-    -------
-    float >= 0
-        Never less than `min_dcf`; above 1 if deciding without the scores would have been cheaper.
-
-    Raises
-    ------
-    ArtistTransferError
-        As of `min_dcf`.
-    """
-    of_miss, of_alarm = cost_weights(p_target, c_miss, c_fa)
-    validate(llrs, targets, weights)
-    counted = np.ones(np.shape(llrs)) if weights is None else np.asarray(weights, dtype=np.float64)
-    accepted = np.asarray(llrs) >= bayes_threshold(p_target, c_miss, c_fa)
-    own = np.asarray(targets)
-    miss = counted[own & ~accepted].sum() / counted[own].sum()
-    return float(of_miss * miss + of_alarm * counted[~own & accepted].sum() / counted[~own].sum())
 
 
 def bayes_threshold(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:

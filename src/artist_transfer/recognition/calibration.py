@@ -71,30 +71,6 @@ class Calibration:
         """
         return self.scale * np.asarray(scores, dtype=np.float64) + self.offset
 
-    def threshold(self, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-        """Give the score, as the system makes it, from which on a song is accepted.
-
-        Parameters
-        ----------
-        p_target : float in (0, 1)
-        c_miss, c_fa : float > 0
-            Costs of a miss and a false alarm.
-
-        Returns
-        -------
-        float
-            Where the ratio is `bayes_threshold`.
-
-        Raises
-        ------
-        ArtistTransferError
-            If a parameter is impossible, or a larger score does not mean more alike.
-        """
-        ratio = bayes_threshold(p_target, c_miss, c_fa)
-        if self.scale <= 0:
-            raise ArtistTransferError(f"no score can be a threshold: the scale of the calibration is {self.scale:g}")
-        return (ratio - self.offset) / self.scale
-
     def to_dict(self) -> dict[str, float]:
         """Return what JSON can hold."""
         return {"scale": self.scale, "offset": self.offset, "prior": self.prior}
@@ -145,42 +121,6 @@ class Fusion:
         for weight, part in zip(self.weights, parts):
             out += weight * part
         return out
-
-    def to_dict(self) -> dict[str, object]:
-        """Return what JSON can hold."""
-        return {"weights": list(self.weights), "offset": self.offset, "prior": self.prior}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> Fusion:
-        """Read what `to_dict` returned."""
-        weights, offset, prior = values["weights"], values["offset"], values["prior"]
-        assert isinstance(weights, Sequence) and isinstance(offset, float) and isinstance(prior, float)
-        return cls(tuple(float(x) for x in weights), offset, prior)
-
-
-def bayes_threshold(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Give the log-likelihood ratio from which on accepting costs less than rejecting.
-
-    Parameters
-    ----------
-    p_target : float in (0, 1)
-    c_miss, c_fa : float > 0
-
-    Returns
-    -------
-    float
-        ln(c_fa (1 - p) / (c_miss p)).
-
-    Raises
-    ------
-    ArtistTransferError
-        If a parameter is impossible.
-    """
-    if not (0 < p_target < 1 and 0 < c_miss < math.inf and 0 < c_fa < math.inf):
-        raise ArtistTransferError(
-            f"threshold: p_target must lie between 0 and 1 (found {p_target}), costs above 0 (found {c_miss}, {c_fa})"
-        )
-    return math.log(c_fa / c_miss) + math.log1p(-p_target) - math.log(p_target)
 
 
 def fit_calibration(

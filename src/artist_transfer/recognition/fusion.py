@@ -15,19 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
-from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.cosine import some, unit_vectors
 from artist_transfer.evaluation.embeddings import Embeddings
 from artist_transfer.recognition.calibration import Calibration, same_shape
 
 LENGTH, STANDARD = SCALINGS = ("length", "standard")
-WEIGHTS, CARD = "early_fusion.safetensors", "early_fusion.json"
 NEGLIGIBLE = 1e-7  # of a feature's mean: a single-precision feature that deviates less is constant
 CHUNK = 8192
 
@@ -90,46 +86,6 @@ class EarlyFusion:
                 here -= mean
                 here /= scale * np.sqrt(part.width)
         return Embeddings(ids, out)
-
-    def save(self, folder: Path) -> None:
-        """Write safetensors and JSON, and declare the folder done.
-
-        Parameters
-        ----------
-        folder : Path
-        """
-        folder = Path(folder)
-        tensors = {f"mean.{k}": x for k, x in enumerate(self.means)} | {
-            f"scale.{k}": x for k, x in enumerate(self.scales)
-        }
-        with atomic_path(folder / WEIGHTS) as path:
-            save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, path)
-        write_json(folder / CARD, self.card)
-        commit_folder(folder, files=[WEIGHTS, CARD], details=self.card)
-
-    @classmethod
-    def load(cls, folder: Path) -> EarlyFusion:
-        """Read what `save` wrote.
-
-        Parameters
-        ----------
-        folder : Path
-
-        Returns
-        -------
-        EarlyFusion
-
-        Raises
-        ------
-        ArtistTransferError
-            If the folder holds no whole one.
-        """
-        folder = Path(folder)
-        if open_folder(folder) is None:
-            raise ArtistTransferError(f"{folder} holds no finished early fusion ({WEIGHTS}, {CARD}, manifest)")
-        tensors, card = load_file(folder / WEIGHTS), read_json(folder / CARD)
-        every = range(len(card["widths"]))
-        return cls(tuple(tensors[f"mean.{k}"] for k in every), tuple(tensors[f"scale.{k}"] for k in every), card)
 
 
 def fit_early_fusion(parts: Sequence[Embeddings], train_ids: Iterable[str], *, scaling: str = LENGTH) -> EarlyFusion:

@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from artist_transfer.arrays_file import load_arrays, save_arrays
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.recognition.frames import Report, SongFrames
 from artist_transfer.recognition.gmm_kernel import Kernel, chunk_size
 from artist_transfer.recognition.gmm_start import k_means_start
-from artist_transfer.recognition.gmm_steps import accumulate, maximise, told
-from artist_transfer.recognition.song_statistics import SongStatistics, load_arrays, save_arrays
+from artist_transfer.recognition.gmm_steps import accumulate, check_settings, maximise, told
+from artist_transfer.recognition.song_statistics import SongStatistics
 
 MIXTURES, ITERATIONS = 256, 10
 VARIANCE_FLOOR = 1e-3  # of the training frames' variance
@@ -109,8 +110,8 @@ class DiagonalGmm:
         ----------
         folder : str or Path
         """
-        tensors = {"weights": self.weights, "means": self.means, "variances": self.variances}
-        save_arrays(folder, WEIGHTS, tensors, CARD, self.card)
+        arrays = {"weights": self.weights, "means": self.means, "variances": self.variances}
+        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD)
 
     @classmethod
     def load(cls, folder: str | Path) -> DiagonalGmm:
@@ -129,8 +130,8 @@ class DiagonalGmm:
         ArtistTransferError
             If the folder holds no whole one.
         """
-        tensors, card = load_arrays(folder, "GMM", WEIGHTS, CARD)
-        return cls(**tensors, card=card)
+        arrays, card = load_arrays(folder, "GMM", name=WEIGHTS, card_name=CARD)
+        return cls(**arrays, card=card)
 
 
 def fit_gmm(
@@ -194,7 +195,11 @@ def fit_gmm(
     ArtistTransferWarning
         If there are few frames a mixture, or mixtures ended empty.
     """
-    _check(mixtures, iterations, variance_floor, max_frames, start, frames)
+    check_settings(mixtures, iterations, variance_floor, max_frames)
+    if start is not None:
+        _same_width(start, frames)
+        if start.n_mixtures != mixtures:
+            raise ArtistTransferError(f"GMM: {mixtures} mixtures were asked for, the start has {start.n_mixtures}")
     ids = sorted(set(track_ids))
     if not ids:
         raise ArtistTransferError("GMM: no training songs; at least one is needed")
@@ -233,34 +238,6 @@ def fit_gmm(
         "mean_log_likelihood": float(history[-1]),
     }
     return DiagonalGmm(*parts, card=card), history
-
-
-def log_likelihood(gmm: DiagonalGmm, x: np.ndarray, *, chunk: int = 8192, precision: str = "double") -> np.ndarray:
-    """Return the log-likelihood of each frame.
-
-    Parameters
-    ----------
-    gmm : DiagonalGmm
-    x : np.ndarray [shape=(n, coefficient)]
-    chunk : int > 0
-    precision : {"single", "double"}
-
-    Returns
-    -------
-    np.ndarray [shape=(n,)], float64
-
-    Raises
-    ------
-    ArtistTransferError
-        If the number of coefficients is another one.
-    """
-    if x.ndim != 2 or x.shape[1] != gmm.width:
-        raise ArtistTransferError(f"GMM: fitted on {gmm.width} coefficients, found frames of shape {x.shape}")
-    kernel, size = gmm.kernel(precision=precision), chunk_size(chunk, "cpu")
-    out = np.empty(len(x))
-    for at in range(0, len(x), size):
-        out[at : at + size] = kernel.expect(np.asarray(x[at : at + size])).log_likelihood.numpy()
-    return out
 
 
 def baum_welch(
@@ -334,25 +311,6 @@ def _floor(sample: np.ndarray, share: float) -> np.ndarray:
             "give songs that vary, or fewer coefficients"
         )
     return share * variance
-
-
-def _check(
-    mixtures: int,
-    iterations: int,
-    variance_floor: float,
-    max_frames: int | None,
-    start: DiagonalGmm | None,
-    frames: SongFrames,
-) -> None:
-    for name, value in {"mixtures": mixtures, "iterations": iterations, "max_frames": max_frames}.items():
-        if value is not None and value < 1:
-            raise ArtistTransferError(f"GMM: {name} is {value}; allowed is at least 1")
-    if not 0 < variance_floor < 1:
-        raise ArtistTransferError(f"GMM: variance_floor is {variance_floor}; allowed is more than 0 and less than 1")
-    if start is not None:
-        _same_width(start, frames)
-        if start.n_mixtures != mixtures:
-            raise ArtistTransferError(f"GMM: {mixtures} mixtures were asked for, the start has {start.n_mixtures}")
 
 
 def _same_width(gmm: DiagonalGmm, frames: SongFrames) -> None:

@@ -170,6 +170,33 @@ class Kernel:
         return held[:rows]
 
 
+def log_likelihood(kernel: Kernel, x: np.ndarray, *, chunk: int = 8192) -> np.ndarray:
+    """Return the log-likelihood of each frame.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    x : np.ndarray [shape=(n, coefficient)]
+    chunk : int > 0
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)], float64
+
+    Raises
+    ------
+    ArtistTransferError
+        If the number of coefficients is another one.
+    """
+    if x.ndim != 2 or x.shape[1] != kernel.width:
+        raise ArtistTransferError(f"GMM: fitted on {kernel.width} coefficients, found frames of shape {x.shape}")
+    size = chunk_size(chunk, kernel.device)
+    out = np.empty(len(x))
+    for at in range(0, len(x), size):
+        out[at : at + size] = kernel.expect(np.asarray(x[at : at + size])).log_likelihood.cpu().numpy()
+    return out
+
+
 def chunk_size(chunk: int | None, device: torch.device | str) -> int:
     """Return how many frames are worked on at once.
 

@@ -17,6 +17,27 @@ _LEAST_WEIGHT = 1e-12
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
+def check_settings(mixtures: int, iterations: int, variance_floor: float, max_frames: int | None) -> None:
+    """Refuse what no mixture can be fitted with.
+
+    Parameters
+    ----------
+    mixtures, iterations : int
+    variance_floor : float
+    max_frames : int or None
+
+    Raises
+    ------
+    ArtistTransferError
+        If one is impossible; it is named.
+    """
+    for name, value in {"mixtures": mixtures, "iterations": iterations, "max_frames": max_frames}.items():
+        if value is not None and value < 1:
+            raise ArtistTransferError(f"GMM: {name} is {value}; allowed is at least 1")
+    if not 0 < variance_floor < 1:
+        raise ArtistTransferError(f"GMM: variance_floor is {variance_floor}; allowed is more than 0 and less than 1")
+
+
 def told(
     chunks: Iterable[np.ndarray], progress: Report, *, done: int, total: int, facts: Mapping[str, float]
 ) -> Iterator[np.ndarray]:

@@ -32,13 +32,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
 
-from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
+from artist_transfer.arrays_file import load_arrays, save_arrays
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.evaluation.cosine import some
 from artist_transfer.evaluation.embeddings import Embeddings
+from artist_transfer.recognition.gmm import VARIANCE_FLOOR
 from artist_transfer.recognition.ivector_em import (
     EMPTY,
     FactorModel,
@@ -62,8 +62,7 @@ from artist_transfer.recognition.ivector_songs import (
 )
 
 DIMENSION, ITERATIONS = 400, 5
-RELEVANCE = 10  # of the start
-VARIANCE_FLOOR = 1e-3
+START_RELEVANCE = 10  # T starts as large as relevance MAP with it
 WEIGHTS, CARD = "total_variability.safetensors", "total_variability.json"
 
 
@@ -94,12 +93,8 @@ class TotalVariability:
         ----------
         folder : Path
         """
-        folder = Path(folder)
-        tensors = {"means": self.means, "T": self.T, "sigma": self.sigma}
-        with atomic_path(folder / WEIGHTS) as path:
-            save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
-        write_json(folder / CARD, self.card)
-        commit_folder(folder, files=[WEIGHTS, CARD], details=self.card)
+        arrays = {"means": self.means, "T": self.T, "sigma": self.sigma}
+        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD, details=self.card)
 
     @classmethod
     def load(cls, folder: Path) -> TotalVariability:
@@ -118,10 +113,8 @@ class TotalVariability:
         ArtistTransferError
             If the folder holds no whole one.
         """
-        folder = Path(folder)
-        if open_folder(folder) is None:
-            raise ArtistTransferError(f"{folder} holds no finished total variability ({WEIGHTS}, {CARD}, manifest)")
-        return cls(**load_file(folder / WEIGHTS), card=read_json(folder / CARD))
+        arrays, card = load_arrays(folder, "total variability", name=WEIGHTS, card_name=CARD)
+        return cls(**arrays, card=card)
 
 
 def fit_total_variability(
@@ -326,7 +319,7 @@ def _start(gmm: Mixture, start: np.ndarray | None, rank: int, dimension: int, se
     if start is None:
         noise = np.random.default_rng([seed, 41]).standard_normal((*gmm.means.shape, rank))
         return torch.from_numpy(
-            noise * np.sqrt(np.asarray(gmm.variances, dtype=np.float64) / (RELEVANCE * rank))[..., None]
+            noise * np.sqrt(np.asarray(gmm.variances, dtype=np.float64) / (START_RELEVANCE * rank))[..., None]
         )
     if start.shape != shape or not np.isfinite(start).all():
         raise ArtistTransferError(f"i-vectors: the start must be finite, of shape {shape}; found {start.shape}")

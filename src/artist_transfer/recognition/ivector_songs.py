@@ -13,6 +13,7 @@ from artist_transfer.evaluation.cosine import some
 from artist_transfer.recognition.frames import SongFrames
 from artist_transfer.recognition.gmm import DiagonalGmm
 from artist_transfer.recognition.gmm_kernel import chunk_size
+from artist_transfer.recognition.gmm_steps import accumulate
 from artist_transfer.recognition.ivector_em import Chunk, at_once
 
 
@@ -168,16 +169,14 @@ def squares_by_mixture(
     Raises
     ------
     ArtistTransferError
-        If a song has no frames, or the number of coefficients is another one.
+        If a song has no frames, a frame is not finite, or the number of coefficients is another one.
     """
     if frames.width != gmm.width:
         raise ArtistTransferError(f"i-vectors: a GMM of {gmm.width} coefficients, found frames of {frames.width}")
     kernel, width = gmm.kernel(device=device, precision=precision), gmm.width
-    sums = torch.zeros((2 * width + 1, gmm.n_mixtures), dtype=torch.float64, device=kernel.device)
-    for rows, _ in frames.chunks(sorted(set(track_ids)), chunk_size(chunk, device)):
-        found = kernel.expect(rows)
-        sums += (found.features / found.totals).T @ found.densities
-    first, zeroth, second = np.split(sums.cpu().numpy().T, [width, width + 1], axis=1)  # (mixture, …)
+    chunks = frames.chunks(sorted(set(track_ids)), chunk_size(chunk, device))
+    sums, _ = accumulate(kernel, (rows for rows, _ in chunks))
+    first, zeroth, second = np.split(sums.T, [width, width + 1], axis=1)  # (mixture, …)
     return kernel.scale**2 * second + 2 * kernel.scale * kernel.shift * first + kernel.shift**2 * zeroth
 
 

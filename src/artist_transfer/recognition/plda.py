@@ -22,10 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from scipy.linalg import eigh
 
-from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
+from artist_transfer.arrays_file import load_arrays, save_arrays
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.cosine import some
 from artist_transfer.evaluation.embeddings import Embeddings
@@ -154,7 +153,7 @@ class Plda:
             raise ArtistTransferError(f"PLDA: models are enrolled by {' or '.join(ENROLMENTS)}, found {by!r}")
         check_enrolments(enrolments)
         ids = sorted({x for songs in enrolments.values() for x in songs})
-        songs = self.project(Embeddings(tuple(ids), embeddings.of(ids)))
+        songs = self.project(embeddings.subset(ids))
         counts = np.array([len(x) for x in enrolments.values()], dtype=np.int64)
         sums = np.stack([songs.of(sorted(x)).sum(axis=0) for x in enrolments.values()])
         names = tuple(enrolments)
@@ -232,12 +231,8 @@ class Plda:
         ----------
         folder : Path
         """
-        folder = Path(folder)
-        names = ("mean", "whitening", "centre", "between", "within")
-        with atomic_path(folder / WEIGHTS) as path:
-            save_file({name: np.ascontiguousarray(getattr(self, name)) for name in names}, path)
-        write_json(folder / CARD, self.card)
-        commit_folder(folder, files=[WEIGHTS, CARD], details=self.card)
+        arrays = {name: getattr(self, name) for name in ("mean", "whitening", "centre", "between", "within")}
+        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD, details=self.card)
 
     @classmethod
     def load(cls, folder: Path) -> Plda:
@@ -256,10 +251,8 @@ class Plda:
         ArtistTransferError
             If the folder holds no whole one.
         """
-        folder = Path(folder)
-        if open_folder(folder) is None:
-            raise ArtistTransferError(f"{folder} holds no finished PLDA ({WEIGHTS}, {CARD}, manifest)")
-        return cls(**load_file(folder / WEIGHTS), card=read_json(folder / CARD))
+        arrays, card = load_arrays(folder, "PLDA", name=WEIGHTS, card_name=CARD)
+        return cls(**arrays, card=card)
 
 
 def check_enrolments(enrolments: Mapping[str, Sequence[str]]) -> None:

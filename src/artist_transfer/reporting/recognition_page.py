@@ -17,6 +17,7 @@ from artist_transfer.reporting import recognition_figures as plots
 from artist_transfer.reporting import recognition_sentences as said
 from artist_transfer.reporting import recognition_views as views
 from artist_transfer.reporting import tables
+from artist_transfer.reporting.recognition_artist_figure import hardest_artists_plot
 from artist_transfer.reporting.recognition_paper import FIGURE_2_AND_3, metric_name
 from artist_transfer.reporting.recognition_paper_tables import table_1_view, table_2_view
 from artist_transfer.reporting.recognition_tables import (
@@ -125,11 +126,11 @@ def render_recognition_page(
     found = _Figures({})
     if rows is not None:
         _draw(found, rows, here, size, level)
-        _draw_curves(found, rows, det_table, score_histogram_table, len(protocol))
+        _draw_curves(found, rows, det_table, score_histogram_table, len(said.own_folds(protocol)))
         if artists is not None:
             found.draw(
                 "hardest",
-                plots.hardest_artists_plot(artists, plots.looks_of(rows)),
+                hardest_artists_plot(artists, plots.looks_of(rows)),
                 "Each artist's own equal error rate: its test songs against its model, and the other artists' songs "
                 "against it. Bars are means over the systems, points single systems.",
             )

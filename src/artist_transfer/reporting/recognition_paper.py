@@ -38,7 +38,7 @@ RECOGNITION_METRICS = {
     "top5": "top-5 accuracy",
 }
 """In the order in which they are shown; others follow."""
-LESS_IS_BETTER = ("eer", "min_dcf", "actual_dcf", "cllr")
+LESS_IS_BETTER = ("eer", "min_dcf", "cllr")
 """How the names of metrics begin of which less is better."""
 
 
@@ -56,9 +56,8 @@ def metric_name(metric: object) -> str:
     name = str(metric)
     if name in RECOGNITION_METRICS:
         return RECOGNITION_METRICS[name]
-    for start, words in (("min_dcf_", "minDCF"), ("actual_dcf_", "actual DCF")):
-        if name.startswith(start):
-            return f"{words} ({name.removeprefix(start)})"
+    if name.startswith("min_dcf_"):
+        return f"minDCF ({name.removeprefix('min_dcf_')})"
     return name.replace("_", " ")
 
 

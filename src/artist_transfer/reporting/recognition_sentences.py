@@ -52,7 +52,7 @@ def findings(rows: pd.DataFrame, pairs: Sequence[Mapping[str, Any]], *, level: f
         shown = [row for row in own if at_one_size(row, size)]
         found += _best(here[here["metric"] == metric], shown, metric, level)
         found += _counts(shown, metric, level)
-        found += _over_artists(rows[rows["metric"] == metric], own, metric, level)
+        found += _over_artists(rows[rows["metric"] == metric], own, metric)
     return found + _chance(here)
 
 
@@ -163,7 +163,7 @@ def _spread(row: Mapping[str, Any], level: float) -> str:
     return f"({gap}, {percent(level)} interval {signed(low)} to {signed(high)}{corrected})"
 
 
-def _over_artists(rows: pd.DataFrame, pairs: Sequence[Mapping[str, Any]], metric: str, level: float) -> list[Finding]:
+def _over_artists(rows: pd.DataFrame, pairs: Sequence[Mapping[str, Any]], metric: str) -> list[Finding]:
     """Say what more training artists did, family by family."""
     clauses: dict[str, list[tuple[float, str]]] = {}
     for family, part in rows[rows["n_artists_trained"].notna() & rows["value"].notna()].groupby("family", sort=False):
@@ -305,11 +305,25 @@ def lead(rows: pd.DataFrame | None, protocol: Mapping[object, Mapping[str, Any]]
         )
     facts = next(iter(protocol.values()), {})
     songs = [f"{counted(facts[key])} songs to {key}" for key in ("enrol", "test") if facts.get(key) is not None]
-    own = [fold for fold in protocol if str(fold).removeprefix("fold ").isdecimal()]  # the others are corpora
+    own = own_folds(protocol)
     folds = f" in each of {len(own)} folds" if len(own) > 1 else ""
     unseen = f", {counted(facts['artists'])} unseen artists" if facts.get("artists") is not None else ""
     trials = f"{corpus}{unseen}{folds}{''.join(f', {each}' for each in songs)}"
     return f"{trials}. {n} system{plural}{trained}, scored on {'the same' if n > 1 else 'these'} trials."
+
+
+def own_folds(protocol: Mapping[object, Mapping[str, Any]]) -> list[object]:
+    """List the folds of the run's own corpus; other entries of the protocol are other corpora.
+
+    Parameters
+    ----------
+    protocol : mapping of fold or corpus to mapping
+
+    Returns
+    -------
+    list
+    """
+    return [fold for fold in protocol if str(fold).removeprefix("fold ").isdecimal()]
 
 
 def method(rows: pd.DataFrame, *, level: float = 0.95) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -14,9 +14,6 @@ from artist_transfer.reporting.recognition_paper import less_is_better, metric_n
 from artist_transfer.reporting.recognition_tables import metrics_of, require
 from artist_transfer.reporting.scores import number, percent, signed
 from artist_transfer.reporting.tables import MOST_ROWS, Table, p_text, text_of
-
-if TYPE_CHECKING:
-    from artist_transfer.evaluation.recognition_protocol import RecognitionProtocol
 
 PROTOCOL_COLUMNS = {
     "artists": "unseen artists",
@@ -66,40 +63,6 @@ def protocol_view(protocol: Mapping[object, Mapping[str, Any]]) -> Table | None:
     texts = ("hash", "albums")
     numeric = frozenset(k for k, key in enumerate(keys, start=1) if key not in texts)
     return Table("The trials, fold by fold", heads, rows, numeric, note=note)
-
-
-def protocol_facts(protocol: RecognitionProtocol, **more: object) -> dict[str, Any]:
-    """Say of a protocol what its report shows, ready to be saved as JSON.
-
-    Parameters
-    ----------
-    protocol : RecognitionProtocol
-    more : object
-        What the protocol does not know: ``albums``, ``validation_artists``.
-
-    Returns
-    -------
-    dict
-        For `protocol_view`, `counts_by_fold` and `left_out_view`; songs of an artist as a range where they differ.
-    """
-    songs = {
-        key: table.groupby("artist_id").size()
-        for key, table in (("enrol", protocol.enrolments), ("test", protocol.tests))
-    }
-    n, m = len(protocol.test_ids), len(protocol.artists)
-    return {
-        "artists": m,
-        **{
-            key: int(each.max()) if each.nunique() == 1 else f"{each.min()} to {each.max()}"
-            for key, each in songs.items()
-        },
-        "trials": m * n,
-        "targets": n,
-        "hash": protocol.hash,
-        "counts": dict(protocol.counts),
-        "left_out": {reason: dict(left) for reason, left in protocol.left_out.items()},
-        **more,
-    }
 
 
 def left_out_view(protocol: Mapping[object, Mapping[str, Any]]) -> Table | None:
@@ -309,7 +272,7 @@ def artists_view(artists: pd.DataFrame, *, most: int = MOST_ROWS) -> Table | Non
 
     Parameters
     ----------
-    artists : pd.DataFrame [columns: system, artist_id, eer, top1; if they are there artist, n_tests, confused_with]
+    artists : pd.DataFrame [columns: system, artist_id, eer, top1; if they are there artist, n_tests]
         ``eer`` is of the artist's own model, ``top1`` the share of its test songs that were named right.
     most : int > 0
 
@@ -320,24 +283,21 @@ def artists_view(artists: pd.DataFrame, *, most: int = MOST_ROWS) -> Table | Non
     if not len(artists):
         return None
     means = artist_means(artists)
-    there = [key for key in ("n_tests", "confused_with") if key in means.columns]
+    counts = ("n_tests",) if "n_tests" in means.columns else ()
     rows = tuple(
         (
             str(row["name"]),
             _three(row["eer"]),
             _three(row["top1"]),
-            *(text_of(row[key]) for key in there),
+            *(text_of(row[key]) for key in counts),
         )
         for row in means.head(most).to_dict("records")
     )
-    names = {"n_tests": "test songs", "confused_with": "most often taken for"}
-    heads = ("artist", "own EER", "top-1 accuracy", *(names[key] for key in there))
+    heads = ("artist", "own EER", "top-1 accuracy", *("test songs" for _ in counts))
     left = len(means) - len(rows)
     note = f"Means over {artists['family'].nunique() if 'family' in artists else artists['system'].nunique()} systems."
     note += f" {left:,} more artists are in the table that the run saved." if left else ""
-    return Table(
-        "Artists, the hardest first", heads, rows, frozenset({1, 2, 3} - {3 + ("n_tests" not in there)}), note=note
-    )
+    return Table("Artists, the hardest first", heads, rows, frozenset(range(1, len(heads))), note=note)
 
 
 def artist_means(artists: pd.DataFrame) -> pd.DataFrame:
@@ -360,9 +320,6 @@ def artist_means(artists: pd.DataFrame) -> pd.DataFrame:
     means["name"] = [str(x) if pd.isna(shown.get(x)) else str(shown[x]) for x in means["artist_id"]]
     if "n_tests" in artists.columns:
         means["n_tests"] = groups["n_tests"].max().to_numpy()
-    if "confused_with" in artists.columns:
-        most = [part.dropna().value_counts(sort=True) for _, part in groups["confused_with"]]
-        means["confused_with"] = [None if not len(each) else min(each.index[each == each.max()]) for each in most]
     return means.sort_values(["eer", "top1", "artist_id"], ascending=[False, True, True], kind="stable").reset_index(
         drop=True
     )

@@ -56,12 +56,6 @@ class Hearing:
     embeddings: Embeddings
     block: ArtistEvaluationBlock
 
-    def some(self, ids: Sequence[str]) -> Embeddings:
-        """Return the vectors of some tracks."""
-        from artist_transfer.evaluation.embeddings import Embeddings
-
-        return Embeddings(tuple(ids), self.embeddings.of(ids))
-
 
 def score_genres(hearing: Hearing, items: Items) -> None:
     """Score retrieval by genre, and classifiers of the genre.
@@ -83,7 +77,7 @@ def score_genres(hearing: Hearing, items: Items) -> None:
     except ArtistTransferError as error:
         items.skipped[f"genre, fold {hearing.fold}"] = str(error)
         return
-    queries = hearing.some([track for track in test if genres.get(track) is not None])
+    queries = hearing.embeddings.subset([track for track in test if genres.get(track) is not None])
     found = average_precisions(queries, genres, leave_out=[hearing.target.labels("recording_id")])
     items.count("songs without another recording of their genre", found.counts["n_undefined"], hearing.fold)
     table = found.table
@@ -196,7 +190,7 @@ def score_artists(hearing: Hearing, items: Items) -> None:
     if len({artists[track] for track in ids}) < 2:
         items.skipped["artist_map"] = "fewer than two artists to tell apart"
         return
-    vectors = hearing.some(ids)
+    vectors = hearing.embeddings.subset(ids)
     found = average_precisions(vectors, artists, leave_out=[recordings])
     items.count("songs without another recording of their artist", found.counts["n_undefined"], fold)
     items.add("artist_map", one.system, item_values(found.table, "ap", one.trial))

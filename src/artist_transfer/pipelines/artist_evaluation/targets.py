@@ -157,6 +157,7 @@ def open_targets(
     seed: int,
     own_facts: Mapping[str, Any] | None = None,
     own_official: bool = False,
+    key: str = "artist_evaluation.targets",
 ) -> Iterator[Target]:
     """Open targets by name.
 
@@ -176,6 +177,8 @@ def open_targets(
         Facts of the run's own corpus, as `Target.facts` has them.
     own_official : bool
         Whether its split is the official one.
+    key : str
+        Parameter that names the targets, for errors.
 
     Yields
     ------
@@ -196,7 +199,7 @@ def open_targets(
         if open_folder(folder) is None:
             known = sorted(path.parent.name for path in folder.parent.glob("*/manifest.json"))
             raise ArtistTransferError(
-                f"artist_evaluation.targets: {name!r} is not there. Allowed: self"
+                f"{key}: {name!r} is not there. Allowed: self"
                 f"{', ' if known else ''}{', '.join(known)}; `kedro run --pipeline=embed --env=… --params "
                 f"target={name}` prepares another corpus under that name"
             )

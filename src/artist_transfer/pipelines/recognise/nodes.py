@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,6 @@ from artist_transfer.pipelines.recognise.recogniser import Recogniser, open_set_
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.recognition.protocols import protocols_of
 from artist_transfer.processes import cpu_count
-
-if TYPE_CHECKING:
-    from artist_transfer.evaluation.embeddings import Embeddings
 
 log = logging.getLogger(__name__)
 
@@ -112,14 +109,14 @@ def enrol_artists(
         plda, _ = fit_plda(embeddings, artists, list(artists), device=where, **settings)
     by = recognition.plda.enrolment
     tried = songs | protocol.enrolment_groups  # validation artists by their songs to enrol only
-    ratios = line.apply(scores(embeddings, tried, _pick(embeddings, protocol.test_ids), plda=plda, enrolment=by))
+    ratios = line.apply(scores(embeddings, tried, embeddings.subset(protocol.test_ids), plda=plda, enrolment=by))
     order = {artist: row for row, artist in enumerate(tried)}
     truth = np.array([order[artist] for artist in protocol.tests["artist_id"]])
     known, unknown = open_set_tops(ratios, truth)
     enrolled = sorted({track for tracks in songs.values() for track in tracks})
     names = usable_table.dropna(subset=["artist_id"]).groupby("artist_id")["artist"].first()
     recogniser = Recogniser(
-        songs=_pick(embeddings, enrolled),
+        songs=embeddings.subset(enrolled),
         enrolments=songs,
         names={str(artist): str(artist if pd.isna(name) else name) for artist, name in names.items()},
         calibration=line,
@@ -299,9 +296,3 @@ def _songs(usable_table: pd.DataFrame, track_ids: Sequence[str]) -> dict[str, li
     """Give the songs of every artist, sorted."""
     rows = usable_table[usable_table["track_id"].isin(track_ids) & usable_table["artist_id"].notna()]
     return {str(artist): sorted(own) for artist, own in rows.groupby("artist_id")["track_id"]}
-
-
-def _pick(embeddings: Embeddings, track_ids: Sequence[str]) -> Embeddings:
-    from artist_transfer.evaluation.embeddings import Embeddings
-
-    return Embeddings(tuple(track_ids), embeddings.of(list(track_ids)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artist_transfer.corpora.songs import drawn_order
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 
@@ -60,6 +59,8 @@ class Learned:
             Each song by itself, as a model and as a test: what the scores of a test song have to be compared with are
             scores of single songs.
         """
+        from artist_transfer.corpora.songs import drawn_order
+
         own: dict[str, list[str]] = {}
         for track in drawn_order(self.train_ids, seed=0, purpose="cohort songs"):
             own.setdefault(self.artists[track], []).append(track)
@@ -149,11 +150,11 @@ def _cosine(
     normed: Normed = {}
     for cell, protocol in learned.protocols.items():
         own = vectors[cell[0]]
-        models, tests = enrol_vectors(own, protocol.enrolment_groups), pick(own, protocol.test_ids)
+        models, tests = enrol_vectors(own, protocol.enrolment_groups), own.subset(protocol.test_ids)
         plain[cell] = cosine_scores(models, tests)
 
         def normalise(cell: Cell = cell, models: Embeddings = models, tests: Embeddings = tests) -> np.ndarray:
-            cohort = pick(vectors["self"], list(learned.cohort(recognition.cohort)))
+            cohort = vectors["self"].subset(list(learned.cohort(recognition.cohort)))
             on_cohort, on_tests = cosine_scores(models, cohort), cosine_scores(cohort, tests)
             return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
 
@@ -173,13 +174,13 @@ def _plda(
     normed: Normed = {}
     for cell, protocol in learned.protocols.items():
         own = vectors[cell[0]]
-        models, tests = plda.enrol(own, protocol.enrolment_groups, by=by), pick(own, protocol.test_ids)
+        models, tests = plda.enrol(own, protocol.enrolment_groups, by=by), own.subset(protocol.test_ids)
         plain[cell] = plda.scores(models, tests, device=device)
 
         def normalise(cell: Cell = cell, models: PldaModels = models, tests: Embeddings = tests) -> np.ndarray:
             songs = learned.cohort(recognition.cohort)
             cohort = plda.enrol(vectors["self"], songs, by=by)
-            on_cohort = plda.scores(models, pick(vectors["self"], list(songs)), device=device)
+            on_cohort = plda.scores(models, vectors["self"].subset(list(songs)), device=device)
             on_tests = plda.scores(cohort, tests, device=device)
             return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
 
@@ -221,23 +222,3 @@ def normalised(
         models=protocol.artists,
         tests=protocol.test_ids,
     )
-
-
-def pick(embeddings: Embeddings, track_ids: Sequence[str]) -> Embeddings:
-    """Take some tracks' vectors.
-
-    Parameters
-    ----------
-    embeddings : Embeddings
-        Of these and others.
-    track_ids : sequence of str
-        Which.
-
-    Returns
-    -------
-    Embeddings
-        In the order asked for.
-    """
-    from artist_transfer.evaluation.embeddings import Embeddings
-
-    return Embeddings(tuple(track_ids), embeddings.of(list(track_ids)))

@@ -57,14 +57,20 @@ def evaluate_systems(
         recognition_song_table,
         taken={name for cell in cells for name in (cell.key, cell.system)},
     )
+    names = {cell.key: cell for cell in cells}
+    validation = protocols_of(recognition_song_table, "self", "validation")
     found: list[list[pd.DataFrame]] = [[], [], [], [], []]
     for target in dict.fromkeys(row["target"] for cell in cells for row in cell.rows):
         protocols = protocols_of(recognition_song_table, target, "test")
-        validation = protocols_of(recognition_song_table, "self", "validation")
-        names = {cell.key: cell for cell in cells}
         scored = [one for cell in cells for one in _scored(cell, target, validation, protocols)]
-        settings = {"resamples": recognition.resamples, "level": recognition.level, "seed": recognition.seed}
-        result = evaluate_recognition(scored, protocols, pairs=[], **settings)  # type: ignore[arg-type]
+        result = evaluate_recognition(
+            scored,
+            protocols,
+            n_resamples=recognition.resamples,
+            level=recognition.level,
+            seed=recognition.seed,
+            pairs=[],
+        )
         tables = [
             result.score_table,
             compare(result, cells, fused=recognition.fused),
@@ -186,11 +192,10 @@ def _curves(
 
 
 def _named(table: pd.DataFrame, names: Mapping[str, Cell], target: str) -> pd.DataFrame:
-    """Replace keys by systems and numbers of artists."""
+    """Add what each system is made of, and the corpus."""
     table = table.copy()
     if "system" in table.columns:
         cells = [names[key] for key in table["system"]]
-        table["system"] = [cell.key for cell in cells]
         table["family"] = [cell.system for cell in cells]
         table["encoder"], table["scoring"] = [cell.encoder for cell in cells], [cell.scoring for cell in cells]
         table["n_artists_trained"] = [float("nan") if cell.artists is None else float(cell.artists) for cell in cells]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.pipelines.recognition.backends import COSINE, PLDA, Learned, Scores, pick
+from artist_transfer.pipelines.recognition.backends import COSINE, PLDA, Learned, Scores
 from artist_transfer.pipelines.recognition.encoders import IVECTOR
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def early(net: Mapping[str, Embeddings], ivector: Mapping[str, Embeddings], lear
         for (name, _), protocol in learned.protocols.items():
             if name == target:
                 ids |= set(protocol.enrolments["track_id"]) | set(protocol.test_ids)
-        found[target] = fitted.transform([pick(one[target], sorted(ids)) for one in (net, ivector)])
+        found[target] = fitted.transform([one[target].subset(sorted(ids)) for one in (net, ivector)])
     return found
 
 

@@ -137,7 +137,7 @@ def create_pipeline(*, transfer: bool = False, **kwargs: object) -> Pipeline:
                 name="plot_recognition",
             ),
             Node(
-                reports.write_study_report if transfer else reports.write_report,
+                reports.write_report,
                 inputs=[*SHOWN, "artist_score_table"] if transfer else SHOWN,
                 outputs="recognition_study_report" if transfer else "recognition_report",
                 name="write_recognition_report",

@@ -50,7 +50,7 @@ def cache_frames(
     from artist_transfer.audio.store import MelStore
     from artist_transfer.models.artist_net import CROP
     from artist_transfer.pipelines.feature_learning.learning import source_key
-    from artist_transfer.recognition.frames import write_song_frames
+    from artist_transfer.recognition.frames_file import write_song_frames
 
     found: dict[str, Any] = {}
     for target in targets_of(usable_table, None, mel_manifest, recognition, cache_root):
@@ -276,6 +276,7 @@ def targets_of(
         own=(usable_table, split, mel_manifest or {}),
         folds=2,
         seed=recognition.seed,
+        key="recognition.targets",
     )
 
 

@@ -41,6 +41,7 @@ def plot_recognition(
     """
     from artist_transfer.reporting import recognition_curves as curves
     from artist_transfer.reporting import recognition_figures as figures
+    from artist_transfer.reporting.recognition_artist_figure import hardest_artists_plot
     from artist_transfer.reporting.recognition_tables import named_systems, scored_rows
 
     scores, artists, det, bins = (
@@ -52,7 +53,7 @@ def plot_recognition(
         curves.histograms_plot(bins, scores),
         figures.over_artists_plot(scores, "eer"),
         figures.over_artists_plot(scores, "top1"),
-        figures.hardest_artists_plot(named),
+        hardest_artists_plot(named),
     )
 
 
@@ -113,6 +114,8 @@ def write_report(
     leaks = shared_with_training(usable_table, artist_set_table, recognition_song_table)
     for sentence in leaks + few_to_calibrate(scored_rows(own(recognition_score_table)), protocols):
         log.warning("%s", sentence)
+    named = usable_table.dropna(subset=["artist_id", "artist"])
+    names = dict(zip(named["artist_id"], named["artist"], strict=True))
     corpora = list(dict.fromkeys(recognition_score_table["corpus"]))
     others = {
         corpus: (own(recognition_score_table, corpus), own(recognition_comparison_table, corpus))
@@ -125,7 +128,7 @@ def write_report(
         recognition_comparison_table=own(recognition_comparison_table),
         det_table=own(det_table),
         score_histogram_table=own(score_histogram_table),
-        artist_table=own(recognition_artist_table),
+        artist_table=own(recognition_artist_table).assign(artist=lambda table: table["artist_id"].map(names)),
         transfer_score_table=artist_score_table,
         other_corpora=others,
         protocol_facts=protocols,
@@ -136,47 +139,6 @@ def write_report(
         parameters=parameters,
         provenance={key: value for key, value in git_state(Path.cwd()).items() if value is not None},
         level=recognition.level,
-    )
-
-
-def write_study_report(
-    parameters: dict[str, Any],
-    corpus_facts: dict[str, Any],
-    count_facts: dict[str, Any],
-    quarantine_table: pd.DataFrame,
-    recognition_protocol_facts: dict[str, Any],
-    recognition_system_facts: dict[str, Any],
-    artist_set_facts: dict[str, Any],
-    usable_table: pd.DataFrame,
-    artist_set_table: pd.DataFrame,
-    recognition_song_table: pd.DataFrame,
-    recognition_score_table: pd.DataFrame,
-    recognition_comparison_table: pd.DataFrame,
-    recognition_artist_table: pd.DataFrame,
-    det_table: pd.DataFrame,
-    score_histogram_table: pd.DataFrame,
-    recognition: RecognitionBlock,
-    artist_score_table: pd.DataFrame,
-) -> str:
-    """Write the page with what the features transfer to; see `write_report`."""
-    return write_report(
-        parameters,
-        corpus_facts,
-        count_facts,
-        quarantine_table,
-        recognition_protocol_facts,
-        recognition_system_facts,
-        artist_set_facts,
-        usable_table,
-        artist_set_table,
-        recognition_song_table,
-        recognition_score_table,
-        recognition_comparison_table,
-        recognition_artist_table,
-        det_table,
-        score_histogram_table,
-        recognition,
-        artist_score_table,
     )
 
 
@@ -251,6 +213,7 @@ def _protocols(facts: dict[str, Any]) -> dict[object, dict[str, Any]]:
             "trials": entry["trials"],
             "targets": entry["tests"],
             "hash": entry["hash"],
+            "counts": entry["counts"],
             "left_out": entry["left_out"],
         }
         if own:

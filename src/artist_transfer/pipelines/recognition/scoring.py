@@ -273,7 +273,7 @@ def _key(
 ) -> str:
     from artist_transfer.pipelines.feature_learning.learning import source_key
 
-    chosen = recognition.model_dump(exclude={"protocol", "recogniser", "resamples", "level", "seed"})
+    chosen = recognition.model_dump(exclude={"protocol", "recogniser", "score_lists", "resamples", "level", "seed"})
     return fingerprint(
         "recognition scores",
         2,
