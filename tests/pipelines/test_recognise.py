@@ -12,7 +12,7 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from pydantic import ValidationError
-from tests.pipelines.test_recognition_parts import BLOCK, FRAMES, corpus, drawn, recogniser, sets_of
+from tests.pipelines.recognition_problem import BLOCK, FRAMES, corpus, drawn, recogniser, sets_of
 
 from artist_transfer.datasets import CsvDataset
 from artist_transfer.errors import ArtistTransferError

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.pipelines.conftest import Project
+from tests.pipelines.recognition_problem import BLOCK, FRAMES, corpus, drawn, sets_of
 from tests.pipelines.test_recognition import SMALL
-from tests.pipelines.test_recognition_parts import BLOCK, FRAMES, corpus, drawn, sets_of
 
 from artist_transfer.pipelines.recognition import fusions
 from artist_transfer.pipelines.recognition.backends import Learned, discriminated, vector_scores
