@@ -9,39 +9,10 @@ from typing import Any
 import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.pipelines.ingestion.params import IngestionBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
-from artist_transfer.processes import cpu_count
+from artist_transfer.pipelines.new_audio import hear_audio
 
 log = logging.getLogger(__name__)
-
-
-def list_audio(audio: str, ingestion: IngestionBlock) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """List the file, or the music files of the folder.
-
-    Parameters
-    ----------
-    audio : str
-        File or folder.
-    ingestion : IngestionBlock
-        Which endings are music.
-
-    Returns
-    -------
-    audio_track_table : pd.DataFrame
-        One row a file.
-    audio_facts : dict
-        Their folder.
-    """
-    from artist_transfer.corpora.folder import read_folder
-    from artist_transfer.corpora.schema import make_track_table
-
-    path = Path(audio)
-    if path.is_dir():
-        table, notes = read_folder(path, extensions=ingestion.folder.extensions)
-        return table, {"root": path.as_posix(), "notes": notes}
-    row = pd.DataFrame({"track_id": [path.name], "path": [path.name]})
-    return make_track_table(row, source=f"audio={audio}"), {"root": path.parent.as_posix(), "notes": {}}
 
 
 def predict_audio(
@@ -86,11 +57,7 @@ def predict_audio(
     ArtistTransferError
         If no file can be used, or no run has trained a genre model.
     """
-    from artist_transfer.audio.cache import cache_mel
-    from artist_transfer.audio.mel import FrontEnd
-    from artist_transfer.audio.probe import ProbeParams
     from artist_transfer.audio.store import MelStore
-    from artist_transfer.corpora.screening import screen
     from artist_transfer.evaluation.probe import Probe, predict_tracks
     from artist_transfer.evaluation.segments import segment_features
     from artist_transfer.pipelines.transfer_evaluation.features import load_nets
@@ -101,16 +68,9 @@ def predict_audio(
             "no run has trained a genre model yet: the corpora so far had no genres, or somebody else's embeddings "
             "were evaluated. Run `kedro run --pipeline=agf_multitask` on a corpus with genres first."
         )
-    manifest, probe_table = cache_mel(
-        audio_track_table,
-        corpus_root=Path(audio_facts["root"]),
-        front_end=FrontEnd(**model_weights["front_end"]),
-        probe=ProbeParams(**mel.probe.model_dump()),
-        folder=Path(cache_root) / "mel",
-        shard_size=mel.shard_size,
-        n_workers=workers or cpu_count(),
+    manifest, usable, quarantine = hear_audio(
+        audio_track_table, audio_facts, model_weights["front_end"], mel, workers=workers, cache_root=cache_root
     )
-    usable, quarantine, _ = screen(audio_track_table, probe_table)
     for row in quarantine.itertuples():
         log.warning("No prediction for %s: %s", row.path, row.reason)
     if not len(usable):

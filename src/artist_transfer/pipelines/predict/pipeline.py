@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from artist_transfer.pipelines.new_audio import list_audio
 from artist_transfer.pipelines.predict import nodes
 
 
@@ -21,7 +22,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
     return Pipeline(
         nodes=[
             Node(
-                nodes.list_audio,
+                list_audio,
                 inputs=["params:audio", "params:ingestion"],
                 outputs=["audio_track_table", "audio_facts"],
                 name="list_audio",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,18 @@ from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.artist_learning.encoders import RELEASED, NamedNet, embed, find_encoder
 from artist_transfer.pipelines.artist_learning.params import EncodingBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.new_audio import hear_audio
 from artist_transfer.pipelines.recognise.answers import answer_table, with_reasons
 from artist_transfer.pipelines.recognise.choosing import choose
 from artist_transfer.pipelines.recognise.params import RecogniseBlock
 from artist_transfer.pipelines.recognise.recogniser import Recogniser, open_set_tops, scores
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.recognition.protocols import protocols_of
-from artist_transfer.processes import cpu_count
+
+if TYPE_CHECKING:
+    import torch
+
+    from artist_transfer.evaluation.embeddings import Embeddings
 
 log = logging.getLogger(__name__)
 
@@ -198,13 +203,6 @@ def recognise_audio(
     ArtistTransferError
         If no file can be used, or nobody is enrolled.
     """
-    from artist_transfer.audio.cache import cache_mel
-    from artist_transfer.audio.mel import FrontEnd
-    from artist_transfer.audio.probe import ProbeParams
-    from artist_transfer.audio.store import MelStore
-    from artist_transfer.corpora.screening import screen
-    from artist_transfer.evaluation.embeddings import Embeddings
-    from artist_transfer.models.encoding import encode_songs
     from artist_transfer.training.devices import pin_threads, resolve_device
 
     pin_threads(threads)
@@ -214,42 +212,52 @@ def recognise_audio(
         )
     recogniser = Recogniser.load(Path(recogniser_manifest["folder"]))
     named = _load(recogniser_manifest["source"], recogniser_manifest["encoder"], cache_root, released_weights)
-    manifest, probe_table = cache_mel(
+    manifest, usable, quarantine = hear_audio(
         audio_track_table,
-        corpus_root=Path(audio_facts["root"]),
-        front_end=FrontEnd(**recogniser_manifest["front_end"]),
-        probe=ProbeParams(**mel.probe.model_dump()),
-        folder=Path(cache_root) / "mel",
-        shard_size=mel.shard_size,
-        n_workers=workers or cpu_count(),
+        audio_facts,
+        recogniser_manifest["front_end"],
+        mel,
+        workers=workers,
+        cache_root=cache_root,
     )
-    usable, quarantine, _ = screen(audio_track_table, probe_table)
-    reasons = dict(zip(quarantine["path"], quarantine["reason"], strict=True))
-    vectors = np.empty((0, named.net.config.features), np.float32)
-    left_out: dict[str, str] = {}
-    ids = usable["track_id"].tolist()
-    if ids:
-        vectors, left_out = encode_songs(
-            named.net, MelStore(manifest, usable), ids, device=resolve_device(device), **recogniser_manifest["encoding"]
-        )
-    paths = usable.set_index("track_id")["path"]
-    reasons |= {str(paths[track]): why for track, why in left_out.items()}
-    kept = [track for track in ids if track not in left_out]
-    silent = [not vector.any() for vector in vectors]
-    reasons |= {str(paths[track]): "no feature of the net is active" for track, bad in zip(kept, silent) if bad}
+    found, left_out = _vectors(named, manifest, usable, recogniser_manifest["encoding"], resolve_device(device))
+    reasons = dict(zip(quarantine["path"], quarantine["reason"], strict=True)) | left_out
     for path, why in reasons.items():
         log.warning("Not recognised: %s: %s", path, why)
-    kept, vectors = [track for track, bad in zip(kept, silent) if not bad], vectors[~np.array(silent, dtype=bool)]
-    if not kept:
+    if found is None:
         raise ArtistTransferError(
             f"audio: none of {len(audio_track_table)} file(s) can be recognised ("
             + "; ".join(f"{path}: {why}" for path, why in list(reasons.items())[:5])
             + ")"
         )
     threshold = _threshold(recogniser, recogniser_manifest, recognise.prior)
-    ratios = recogniser.ratios(Embeddings(tuple(kept), vectors))
-    table = answer_table(recogniser, [str(paths[track]) for track in kept], ratios, threshold, recognise.top)
+    table = answer_table(recogniser, list(found.track_ids), recogniser.ratios(found), threshold, recognise.top)
     return with_reasons(table, reasons)
+
+
+def _vectors(
+    named: NamedNet,
+    manifest: Mapping[str, Any],
+    usable: pd.DataFrame,
+    encoding: Mapping[str, Any],
+    device: torch.device,
+) -> tuple[Embeddings | None, dict[str, str]]:
+    """Encode the files that can be; give the vectors by file, and the reasons why others have none."""
+    from artist_transfer.audio.store import MelStore
+    from artist_transfer.evaluation.embeddings import Embeddings
+    from artist_transfer.models.encoding import encode_songs
+
+    ids = usable["track_id"].tolist()
+    if not ids:
+        return None, {}
+    vectors, short = encode_songs(named.net, MelStore(manifest, usable), ids, device=device, **encoding)
+    paths = usable.set_index("track_id")["path"].astype("str")
+    reasons = {paths[track]: why for track, why in short.items()}
+    active = [bool(vector.any()) for vector in vectors]
+    heard = [paths[track] for track in ids if track not in short]
+    reasons |= {path: "no feature of the net is active" for path, good in zip(heard, active, strict=True) if not good}
+    kept = [path for path, good in zip(heard, active, strict=True) if good]
+    return Embeddings(tuple(kept), vectors[active]) if kept else None, reasons
 
 
 def _threshold(recogniser: Recogniser, manifest: Mapping[str, Any], prior: float) -> float:

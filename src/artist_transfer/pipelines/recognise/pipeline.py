@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from artist_transfer.pipelines.predict.nodes import list_audio
+from artist_transfer.pipelines.new_audio import list_audio
 from artist_transfer.pipelines.recognise import nodes
 
 
