@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tests.reporting.page_checks import EVIL
 
-EVIL = "<script>alert('x')</script>"
 SIZES = (500, 1000, 2000, 5000)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", EVIL)
 TAGS = tuple(f"tag {k:02d}" for k in range(50))

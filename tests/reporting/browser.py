@@ -16,7 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--autoplay-policy=no-user-gesture-required",
@@ -125,3 +128,15 @@ class Browser:
             self._process.wait()
         os.close(self._out)
         os.close(self._in)
+
+
+def assert_a_browser_draws(page: str, folder: Path, *, plots: int) -> None:
+    """A browser draws every figure of a page, runs and fetches nothing else, and complains of nothing."""
+    path = folder / "page.html"
+    path.write_text(page, encoding="utf-8")
+    with Browser(folder / "profile") as browser:
+        browser.open(path.as_uri())
+        assert browser.run("document.querySelectorAll('div.js-plotly-plot').length") == plots
+        assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
+    assert browser.complaints == []
+    assert {each for each in browser.requests if not each.startswith(("data:", "blob:"))} == {path.as_uri()}

@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-EVIL = "<script>alert('x')</script>"
+# so that what fails in a shared check is shown with its values
+pytest.register_assert_rewrite("tests.reporting.browser", "tests.reporting.page_checks")
+
+from tests.reporting.page_checks import EVIL  # noqa: E402
+
 GENRES = ["baroque", "classical", "modern", "renaissance", "romantic"]
-
-
-@pytest.fixture
-def evil() -> str:
-    """A name that is also code."""
-    return EVIL
 
 
 @pytest.fixture

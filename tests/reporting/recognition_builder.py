@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
+from tests.reporting.page_checks import EVIL
 
-EVIL = "<script>alert('x')</script>"
 SIZES = (100, 300, 500, 1000, 2000)
 HASHES = ("ab12" * 16, "cd34" * 16)
 SYSTEMS = (

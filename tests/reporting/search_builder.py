@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
+from tests.reporting.page_checks import EVIL
 
 from artist_transfer.evaluation.embeddings import Embeddings
 from artist_transfer.search.index import Encoder, SearchIndex, build_index
 
-EVIL = "<script>alert('x')</script>"
 N = 24
 
 

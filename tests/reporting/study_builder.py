@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tests.reporting.page_checks import EVIL
 
 METRICS = ("log_loss", "f1_macro", "accuracy")
 TASKS = "gsedm"
 SUBSETS = ["".join(chosen) for size in range(1, 6) for chosen in combinations(TASKS, size)]
-EVIL = "<script>alert('x')</script>"
 FAILURE = f"training diverged in epoch 3 {EVIL}"
 
 

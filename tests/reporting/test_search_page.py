@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import hashlib
-import re
-from base64 import b64decode, b64encode
-from html.parser import HTMLParser
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.reporting import search_builder as builder
-from tests.reporting.browser import BROWSER, Browser
+from tests.reporting.browser import Browser, needs_browser
+from tests.reporting.page_checks import Reader, assert_names_stay_text, words_of
 
 from artist_transfer.reporting.search_figure import search_map_plot
 from artist_transfer.reporting.search_page import render_search
@@ -31,40 +29,6 @@ PLAY = """(async () => {
   }
   return found;
 })()"""
-
-
-class Reader(HTMLParser):
-    """Elements and text of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.text: list[str] = []
-        self._in = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._in = tag
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._in == "script":
-            self.scripts[-1] += data
-        elif self._in != "style":
-            self.text.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.elements if name == tag]
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
 
 
 @pytest.fixture(scope="module")
@@ -118,26 +82,14 @@ def test_it_shows_what_was_found(index: SearchIndex, map_table: pd.DataFrame, co
 
 
 def test_an_artist_has_artists_first(index: SearchIndex, map_table: pd.DataFrame) -> None:
-    words = Reader(rendered(index, map_table, "Bach, J. S.")).words
+    words = words_of(rendered(index, map_table, "Bach, J. S."))
     assert words.index("1. Artists like it") < words.index("2. Songs like it")
     assert "6 songs, compared by their mean" in words
     assert "same artist" not in words
 
 
 def test_names_stay_text_and_no_other_script_may_run(index: SearchIndex, map_table: pd.DataFrame) -> None:
-    page = rendered(index, map_table, "a0")
-    reader = Reader(page)
-    assert builder.EVIL not in page
-    assert builder.EVIL in reader.words
-    assert [attrs.get("type") for attrs in reader.all("script")] == ["application/json", None, None]
-    assert not any(name.startswith("on") for _, attrs in reader.elements for name in attrs)
-    (policy,) = [attrs["content"] or "" for attrs in reader.all("meta") if "http-equiv" in attrs]
-    hashes = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in reader.scripts[-2:]]
-    found = re.search(r"script-src ([^;]*);", policy)
-    assert found is not None
-    assert found[1].split() == [f"'sha256-{each}'" for each in hashes]
-    assert "default-src 'none'" in policy
-    assert not {"link", "iframe", "object", "embed", "img"} & {tag for tag, _ in reader.elements}
+    assert_names_stay_text(rendered(index, map_table, "a0"))
 
 
 def test_a_file_from_outside_is_put_among_its_neighbours(
@@ -147,7 +99,7 @@ def test_a_file_from_outside_is_put_among_its_neighbours(
     path.write_bytes((corpus / builder.track_table()["path"][0]).read_bytes())
     query = resolve(str(path), index).encoded(np.eye(1, 8)[0], index.encoder, index)
     page = rendered(index, map_table, query, page_folder=tmp_path, corpus_root=corpus, audio="link")
-    words = Reader(page).words
+    words = words_of(page)
     assert "Songs like mine.ogg" in words
     assert "put in the middle of what is most like it" in words
     assert Reader(page).all("audio")[0]["src"] == "mine.ogg"
@@ -202,23 +154,22 @@ def test_what_has_no_room_in_the_page_is_linked(index: SearchIndex, map_table: p
     assert all(source.endswith(".ogg") and not source.startswith("/") for source in linked)
     assert f"For {len(linked)} of them it had no room (search.inline_mb)" in reader.words
     assert reader.words.count("plays the file where it is") == sum(source in linked for source in sources)
-    (policy,) = [attrs["content"] or "" for attrs in reader.all("meta") if "http-equiv" in attrs]
-    assert "media-src data: 'self' file:;" in policy
+    assert "media-src data: 'self' file:;" in reader.policy
 
 
 def test_it_stands_with_less(index: SearchIndex) -> None:
     query = resolve("000001", index)
     nothing = songs_like(index, query).head(0)
-    words = Reader(
+    words = words_of(
         rendered(index, None, query, songs=nothing, artists=artists_like(index, query).head(0), audio="none")
-    ).words
+    )
     assert "There is no other song in the index." in words
     assert "There is no other artist in the index." in words
     assert "No map was made." in words
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@needs_browser
 @pytest.mark.parametrize("audio", ["link", "inline"])
 def test_a_browser_plays_every_sound_and_complains_of_nothing(
     index: SearchIndex, map_table: pd.DataFrame, corpus: Path, tmp_path: Path, audio: str

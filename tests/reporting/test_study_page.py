@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +10,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.reporting import study_builder as builder
-from tests.reporting.test_page import Reader
+from tests.reporting.browser import assert_a_browser_draws, needs_browser
+from tests.reporting.page_checks import (
+    Reader,
+    assert_equal_bytes_elsewhere,
+    assert_names_stay_text,
+    assert_nothing_is_empty,
+    assert_nothing_is_fetched,
+    assert_whole,
+    plots_of,
+    words_of,
+)
 
 from artist_transfer.reporting.paper import LABEL, TABLE_4
 from artist_transfer.reporting.study_page import SECTIONS, render_study
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+FIGURES = ["cases", "replicates", "figure_3", "forest", "ablations", "groups"]
 
 
 @pytest.fixture(scope="module")
@@ -29,24 +34,9 @@ def page() -> str:
     return render_study(**builder.study(n_replicates=3))
 
 
-def words_of(page: str) -> str:
-    return Reader(page).words.replace("\N{NO-BREAK SPACE}", " ")
-
-
-def plots_of(page: str) -> list[str]:
-    return [str(attrs["id"]) for _, attrs in Reader(page).elements if attrs.get("class") == "plot"]
-
-
 def test_every_section_table_and_figure_is_there(page: str) -> None:
-    reader = Reader(page)
-    ids = [attrs["id"] for _, attrs in reader.elements if "id" in attrs]
-    assert len(ids) == len(set(ids))
-    assert set(SECTIONS) <= set(ids)
-    names = ("cases", "replicates", "figure_3", "forest", "ablations", "groups")
-    assert plots_of(page) == [f"figure-{name}" for name in names]
-    count = [tag for tag, _ in reader.elements]
-    assert count.count("table") == count.count("caption") == 11
-    assert count.count("h1") == 1
+    assert_whole(page, headings=SECTIONS, figures=FIGURES)
+    assert page.count("<table") == 11
 
 
 def test_every_case_and_every_reason_is_there(page: str) -> None:
@@ -92,44 +82,18 @@ def test_the_papers_numbers_stand_under_its_label_only(page: str) -> None:
 
 
 def test_names_from_files_stay_text(page: str) -> None:
-    reader = Reader(page)
-    assert builder.EVIL not in page
-    assert builder.EVIL in reader.words
-    kinds = [attrs.get("type") for tag, attrs in reader.elements if tag == "script"]
-    assert kinds == ["application/json"] * 6 + [None, None]
-    assert not any(name.startswith("on") for _, attrs in reader.elements for name in attrs)
+    assert_names_stay_text(page)
 
 
 def test_nothing_is_fetched(page: str) -> None:
-    reader = Reader(page)
-    (policy,) = [attrs["content"] or "" for _, attrs in reader.elements if "http-equiv" in attrs]
-    assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    assert page.count("* plotly.js v") == 1
-    for tag, attrs in reader.elements:
-        assert "src" not in attrs
-        assert tag not in ("link", "iframe", "object", "embed")
-        assert (attrs.get("href") or "#").startswith("#")
-    own = page.replace(reader.scripts[-2], "")
+    assert_nothing_is_fetched(page)
+    own = page.replace(Reader(page).scripts[-2], "")
     assert "http://" not in own
     assert "https://" not in own
-    assert "url(" not in own
 
 
-RENDER = """
-import hashlib
-from artist_transfer.reporting.study_page import render_study
-from tests.reporting.study_builder import study
-print(hashlib.sha256(render_study(**study(n_replicates=3)).encode()).hexdigest())
-"""
-
-
-def test_equal_tables_give_equal_bytes(page: str) -> None:
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", RENDER], env=environment, cwd=root, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == hashlib.sha256(page.encode()).hexdigest()
+def test_equal_tables_give_equal_bytes(page: str, tmp_path: Path) -> None:
+    assert_equal_bytes_elsewhere(page, render_study, builder.study(n_replicates=3), tmp_path)
 
 
 def without_choices(study: dict[str, Any]) -> None:
@@ -176,9 +140,9 @@ def test_it_stands_with_less(change: Any, said: tuple[str, ...], plots: list[str
     words = words_of(page)
     for text in said:
         assert text in words
-    assert not re.search(r"\bnan\b|\bNone\b|NaN", words)
+    assert_nothing_is_empty(words)
     if plots is not None:
-        assert plots_of(page) == [f"figure-{name}" for name in plots]
+        assert plots_of(page) == plots
 
 
 def test_it_needs_no_facts() -> None:
@@ -189,15 +153,6 @@ def test_it_needs_no_facts() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@needs_browser
 def test_a_browser_draws_it_and_runs_nothing_else(page: str, tmp_path: Path) -> None:
-    path = tmp_path / "study.html"
-    path.write_text(page, encoding="utf-8")
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr"]
-    command += ["--virtual-time-budget=8000", "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert len(re.findall(r'<div class="plot js-plotly-plot', done.stdout)) == 6
-    assert "CONSOLE" not in done.stderr
-    assert "Content Security Policy" not in done.stderr
+    assert_a_browser_draws(page, tmp_path, plots=len(FIGURES))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -19,11 +19,9 @@ from artist_transfer.reporting import tables
 from artist_transfer.reporting.artist_maps import tracks_by_artist_plot, tracks_by_genre_plot
 from artist_transfer.reporting.artist_paper import EARLY_METRICS, METRICS, TABLE_NUMBERS, TABLES
 from artist_transfer.reporting.artist_tables import WHOLE
+from artist_transfer.reporting.page_tables import filled, left_out_tables, made_tables, unread_tables
 from artist_transfer.reporting.scores import percent
-from artist_transfer.reporting.shell import Shown, render, shown
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from artist_transfer.reporting.shell import Figures, render
 
 SECTIONS = {
     "data": "What went in, and what was left out",
@@ -39,7 +37,6 @@ SECTIONS = {
 BY_LABEL = ("knn_accuracy", "softmax_accuracy")  # figure 5 shows the first that there is
 OPEN_MARKS = " Open marks are what the papers print, of nets trained on the Million Song Dataset and without intervals."
 MOST_DIFFERENCES = 60
-UNREAD = "Songs that the corpus names and its reader left out, by reason"
 FIGURES = {"map": 2, "knn_accuracy": 3, "softmax_accuracy": 4}
 
 
@@ -109,14 +106,12 @@ def render_artist_report(
     ArtistTransferError
         If a table that has rows lacks a column.
     """
-    scored = score_table if score_table is not None and len(score_table) else None
+    scored = filled(score_table)
     whole = [row for row in differences.comparison_rows(comparison_table) if row["of"] in WHOLE]
     figures = _figures(scored, comparison_table, history, maps or {}, level)
     for name in ("artist", "genre"):
         if tracks_shown and (key := f"map-{name}") in figures:
             figures[key] = replace(figures[key], alt=f"{figures[key].alt} {tracks_shown}")
-    quarantined = quarantine_table if quarantine_table is not None and len(quarantine_table) else None
-    unread = exclusion_table if exclusion_table is not None and len(exclusion_table) else None
     context = {
         "title": title,
         "sections": list(SECTIONS.items()),
@@ -125,10 +120,8 @@ def render_artist_report(
         "findings": [differences.sentence(row, level=level) for row in whole],
         "method": _method(scored, whole),
         "counts": tables.pairs_table(counts, "Counts", ("what", "number")),
-        "reasons": None if quarantined is None else tables.reasons_table(quarantined),
-        "quarantine": None if quarantined is None else tables.frame_table(quarantined, "Quarantine"),
-        "unread_reasons": None if unread is None else tables.reasons_table(unread, UNREAD),
-        "unread": None if unread is None else tables.frame_table(unread, "Songs that the reader left out"),
+        **left_out_tables(quarantine_table),
+        **unread_tables(exclusion_table),
         "exclusions": tables.pairs_table(exclusions or {}, "What else was left out", ("what", "number")),
         "notes": list(notes),
         "sets": views.sets_view(artist_set_table),
@@ -140,8 +133,7 @@ def render_artist_report(
         "by_label": _by_label_table(scored),
         "neighbours": views.neighbours_view(neighbours, tracks_shown),
         "groups": {name: [key for key in figures if key.split("-")[0] == name] for name in ("n", "label", "map")},
-        "provenance": tables.pairs_table(dict(provenance or {}), "Provenance", ("what", "value")),
-        "parameters": tables.pairs_table(tables.flat_parameters(parameters or {}), "Parameters", ("key", "value")),
+        **made_tables(provenance, parameters),
         "figures": figures,
     }
     return render("artist.html.j2", context)
@@ -222,31 +214,27 @@ def _figures(
     history: pd.DataFrame | None,
     maps: Mapping[str, pd.DataFrame],
     level: float,
-) -> dict[str, Shown]:
+) -> Figures:
     """Draw what there is data for."""
-    found: dict[str, Shown] = {}
-
-    def draw(name: str, figure: go.Figure, alt: str) -> None:
-        found[name] = shown(name, figure, alt)
-
+    found = Figures()
     if history is not None and len(history):
-        draw("training", plots.training_plot(history), "Training and validation loss of each net by epoch.")
+        found.draw("training", plots.training_plot(history), "Training and validation loss of each net by epoch.")
     drawn, which = _drawn_differences(comparison_table, level)
     if drawn is not None:
-        draw(
+        found.draw(
             "differences",
             plots.differences_plot(drawn, level=level),
             f"{which}Paired differences with {percent(level)} intervals. After Holm's correction: blue circles, the "
             "first is better; orange squares, the second; open grey circles, no difference could be shown.",
         )
     if score_table is not None:
-        _draw_scores(draw, score_table, level)
+        _draw_scores(found, score_table, level)
     for name, kind in (("artist", tracks_by_artist_plot), ("genre", tracks_by_genre_plot)):
         table = maps.get(name)
         if table is not None and len(table):
             total = int(table.attrs.get("n_tracks", len(table)))
             of = f" {len(table):,} of {total:,} tracks were drawn." if total > len(table) else ""
-            draw(
+            found.draw(
                 f"map-{name}",
                 kind(table),
                 f"As figure {6 if name == 'artist' else 7} of the paper: each point is a track (t-SNE of the "
@@ -265,7 +253,7 @@ def _drawn_differences(comparison_table: pd.DataFrame | None, level: float) -> t
     return (pd.DataFrame(found[:MOST_DIFFERENCES]) if found else None), which
 
 
-def _draw_scores(draw: Any, score_table: pd.DataFrame, level: float) -> None:
+def _draw_scores(found: Figures, score_table: pd.DataFrame, level: float) -> None:
     spread = f"with {percent(level)} intervals"
     for metric in METRICS:
         own = score_table[score_table["metric"] == metric]
@@ -273,7 +261,7 @@ def _draw_scores(draw: Any, score_table: pd.DataFrame, level: float) -> None:
             of = f"As figure {FIGURES[metric]} of the paper: " if metric in FIGURES else ""
             printed = {*TABLES.get(metric, {}), *(each for each, scores in EARLY_METRICS.items() if metric in scores)}
             marks = OPEN_MARKS if own["target"].isin(printed).any() else ""
-            draw(
+            found.draw(
                 f"n-{metric}",
                 plots.by_artists_plot(score_table, metric),
                 f"{of}{METRICS[metric]} over the number of artists trained on, {spread}. Lines across are systems that "
@@ -286,7 +274,7 @@ def _draw_scores(draw: Any, score_table: pd.DataFrame, level: float) -> None:
         for metric in [*([accuracy] if accuracy else []), *(each for each in ("auc", "ap") if each in there)]:
             what = "genre" if metric in BY_LABEL else "tag"
             of = "As figure 5 of the paper, which is of NAVER Korean: " if what == "genre" else ""
-            draw(
+            found.draw(
                 f"label-{target}-{metric}",
                 plots.by_label_plot(score_table, str(target), metric, what=what),
                 f"{of}{METRICS[metric].replace(' (macro)', '')} of each {what} of {views.target_name(target)}, "

@@ -15,9 +15,10 @@ import pandas as pd
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.reporting import figures as plots
 from artist_transfer.reporting import tables
+from artist_transfer.reporting.page_tables import left_out_tables, made_tables, unread_tables
 from artist_transfer.reporting.paper import TASK_NAMES, PaperResult, paper_result
 from artist_transfer.reporting.scores import comparisons_of, findings, percent
-from artist_transfer.reporting.shell import Shown, render, shown
+from artist_transfer.reporting.shell import Figures, render
 
 _T = TypeVar("_T")
 
@@ -114,7 +115,6 @@ def render_report(
     if not scores or flat.get("embeddings", "not set") != "not set":
         paper = None  # somebody else's features have no row in the paper
     leakage, alarms = (None, []) if leakage_table is None else tables.leakage_view(leakage_table)
-    unread = exclusion_table if exclusion_table is not None and len(exclusion_table) else None
     context = {
         "title": title,
         "lead": _lead(flat, counts),
@@ -123,9 +123,8 @@ def render_report(
         "findings": findings(paired, level=level) if scores else [],
         "alarms": _alarms(alarms, flat) if scores else [],
         "counts": tables.pairs_table(counts, "Counts", ("what", "number")),
-        "reasons": tables.reasons_table(quarantine_table),
-        "quarantine": tables.frame_table(quarantine_table, "Quarantine"),
-        "unread": None if unread is None else tables.frame_table(unread, "Songs that the reader left out"),
+        **left_out_tables(quarantine_table),
+        **unread_tables(exclusion_table),
         "notes": list(notes),
         **_split_context(split_facts),
         "leakage": leakage,
@@ -137,8 +136,7 @@ def render_report(
         "comparisons": tables.comparisons_table(paired, level=level) if scores else None,
         "genres": None if per_genre is None else tables.frame_table(per_genre, "Scores by genre"),
         "confusion": None if confusion is None else _confusion_table(confusion),
-        "provenance": tables.pairs_table(dict(provenance), "Provenance", ("what", "value")),
-        "parameters": tables.pairs_table(flat, "Parameters", ("key", "value")),
+        **made_tables(provenance, parameters),
         "figures": _figures(
             quarantine_table, factor_tables or {}, history, map_table, None if skipped else per_genre,
             None if skipped else confusion, scores, paper, level,
@@ -157,46 +155,42 @@ def _figures(
     scores: Mapping[str, float],
     paper: PaperResult | None,
     level: float,
-) -> dict[str, Shown | None]:
+) -> Figures:
     """Draw what there is data for."""
-    found: dict[str, Shown | None] = dict.fromkeys(
-        ("left_out", "factors", "training", "scores", "genres", "confusion", "map")
-    )
+    found = Figures()
     if len(quarantine_table):
-        found["left_out"] = shown(
-            "left_out", plots.left_out_plot(quarantine_table), "Number of tracks left out for each reason."
-        )
+        found.draw("left_out", plots.left_out_plot(quarantine_table), "Number of tracks left out for each reason.")
     if factor_tables:
-        found["factors"] = shown(
+        found.draw(
             "factors",
             plots.factor_plot(factor_tables),
             "Mean share of an artist's heaviest group, of its second and so on, in the first fold. The "
             "steeper, the more a factor tells; a flat line is a target that says nothing.",
         )
     if history is not None and len(history):
-        found["training"] = shown(
+        found.draw(
             "training",
             plots.training_curves_plot(history),
             "Training loss of each task by epoch. A factor is a soft target, so its loss cannot fall to 0.",
         )
     if scores:
-        found["scores"] = shown(
+        found.draw(
             "scores",
             plots.scores_plot(scores, paper, level=level),
             f"Scores of each system on the test tracks with {percent(level)} intervals"
             + ("; the hollow diamond is the paper's, on other data." if paper else "."),
         )
     if per_genre is not None and len(per_genre):
-        found["genres"] = shown("genres", plots.genre_f1_plot(per_genre), "F1 of each genre, best first.")
+        found.draw("genres", plots.genre_f1_plot(per_genre), "F1 of each genre, best first.")
     if confusion is not None and len(confusion):
-        found["confusion"] = shown(
+        found.draw(
             "confusion",
             plots.confusion_plot(confusion),
             "Number of test tracks by true genre (rows) and predicted genre (columns), coloured by the share "
             "of the true genre.",
         )
     if map_table is not None and len(map_table):
-        found["map"] = shown(
+        found.draw(
             "map",
             plots.artist_map_plot(map_table),
             "Each point is an artist; artists whose music the nets hear alike are near each other. Point at "

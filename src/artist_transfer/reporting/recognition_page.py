@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +17,7 @@ from artist_transfer.reporting import recognition_figures as plots
 from artist_transfer.reporting import recognition_sentences as said
 from artist_transfer.reporting import recognition_views as views
 from artist_transfer.reporting import tables
+from artist_transfer.reporting.page_tables import filled, left_out_tables, made_tables
 from artist_transfer.reporting.recognition_artist_figure import hardest_artists_plot
 from artist_transfer.reporting.recognition_paper import FIGURE_2_AND_3, metric_name
 from artist_transfer.reporting.recognition_paper_tables import table_1_view, table_2_view
@@ -30,10 +31,7 @@ from artist_transfer.reporting.recognition_tables import (
     sizes_of,
 )
 from artist_transfer.reporting.scores import percent
-from artist_transfer.reporting.shell import Shown, render, shown
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from artist_transfer.reporting.shell import Figures, render
 
 SECTIONS = {
     "trials": "The trials, and what was left out",
@@ -116,14 +114,13 @@ def render_recognition_page(
         If a table that has rows lacks a column, or speaks of a system that has no score.
     """
     protocol = dict(protocol_facts or {})
-    there = recognition_score_table is not None and len(recognition_score_table)
-    rows = scored_rows(recognition_score_table) if there and recognition_score_table is not None else None
-    rows = rows if rows is not None and len(rows) else None
+    scores = filled(recognition_score_table)
+    rows = None if scores is None else filled(scored_rows(scores))
     pairs = [] if rows is None else pair_rows(rows, recognition_comparison_table, level=level)
     size = float("nan") if rows is None else shown_size(rows)
     here = [row for row in pairs if said.at_one_size(row, size)]
     artists = None if rows is None else _artists(rows, artist_table, size)
-    found = _Figures({})
+    found = Figures()
     if rows is not None:
         _draw(found, rows, here, size, level)
         _draw_curves(found, rows, det_table, score_histogram_table, len(said.own_folds(protocol)))
@@ -135,7 +132,6 @@ def render_recognition_page(
                 "against it. Bars are means over the systems, points single systems.",
             )
     alarms, remarks = ([], []) if rows is None else cautions.cautions(rows, protocol)
-    quarantined = quarantine_table if quarantine_table is not None and len(quarantine_table) else None
     context = {
         "title": title,
         "sections": list(SECTIONS.items()),
@@ -147,8 +143,7 @@ def render_recognition_page(
         "protocol": views.protocol_view(protocol),
         "fold_counts": views.counts_by_fold(protocol),
         "left_out": views.left_out_view(protocol),
-        "reasons": None if quarantined is None else tables.reasons_table(quarantined),
-        "quarantine": None if quarantined is None else tables.frame_table(quarantined, "Quarantine"),
+        **left_out_tables(quarantine_table),
         "notes": list(notes),
         "method": "" if rows is None else said.method(rows, level=level),
         "scores": None if rows is None else views.scores_view(at_size(rows, size), size, level=level),
@@ -158,16 +153,15 @@ def render_recognition_page(
         "counted": None if rows is None else views.counts_view(rows),
         "pairs": _pair_tables(pairs, MAIN, level),
         "more_pairs": _pair_tables(pairs, [m for m in _metrics(pairs) if m not in MAIN], level),
-        "over": [name for name in found.shown if name.startswith("over-")],
+        "over": [name for name in found if name.startswith("over-")],
         "figure_words": FIGURE_2_AND_3,
         "artists": None if artists is None else views.artists_view(artists),
         "others": [_other(name, *each, level=level) for name, each in (other_corpora or {}).items()],
         "papers": tables.present(
             [view(transfer_score_table, corpus, level=level) for view in (table_1_view, table_2_view)]
         ),
-        "provenance": tables.pairs_table(dict(provenance or {}), "Provenance", ("what", "value")),
-        "parameters": tables.pairs_table(tables.flat_parameters(parameters or {}), "Parameters", ("key", "value")),
-        "figures": found.shown,
+        **made_tables(provenance, parameters),
+        "figures": found,
     }
     return render("recognition.html.j2", context)
 
@@ -187,16 +181,6 @@ def _other(corpus: str, scores: pd.DataFrame, comparisons: pd.DataFrame | None, 
     }
 
 
-class _Figures:
-    """The figures of the page, by name."""
-
-    def __init__(self, found: dict[str, Shown]) -> None:
-        self.shown = found
-
-    def draw(self, name: str, figure: go.Figure, alt: str) -> None:
-        self.shown[name] = shown(name, figure, alt)
-
-
 def _metrics(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
     return metrics_of(pd.DataFrame({"metric": [row["metric"] for row in pairs]})) if pairs else []
 
@@ -208,11 +192,10 @@ def _pair_tables(pairs: Sequence[Mapping[str, Any]], metrics: Sequence[str], lev
 def _artists(rows: pd.DataFrame, artist_table: pd.DataFrame | None, size: float) -> pd.DataFrame | None:
     if artist_table is None or not len(artist_table):
         return None
-    table = at_size(named_systems(rows, artist_table, "artist_table"), size)
-    return table if len(table) else None
+    return filled(at_size(named_systems(rows, artist_table, "artist_table"), size))
 
 
-def _draw(found: _Figures, rows: pd.DataFrame, pairs: Sequence[Mapping[str, Any]], size: float, level: float) -> None:
+def _draw(found: Figures, rows: pd.DataFrame, pairs: Sequence[Mapping[str, Any]], size: float, level: float) -> None:
     spread = f"{percent(level)} intervals"
     at = f", each trained on {size:,.0f} artists where it was trained on artists here" if isfinite(size) else ""
     main = [metric for metric in MAIN if metric in metrics_of(at_size(rows, size))]
@@ -241,7 +224,7 @@ def _draw(found: _Figures, rows: pd.DataFrame, pairs: Sequence[Mapping[str, Any]
 
 
 def _draw_curves(
-    found: _Figures,
+    found: Figures,
     rows: pd.DataFrame,
     det_table: pd.DataFrame | None,
     score_histogram_table: pd.DataFrame | None,

@@ -18,7 +18,7 @@ import pandas as pd
 from artist_transfer.reporting import tables
 from artist_transfer.reporting.players import INLINE_MB, SNIPPET_S, Player, Players
 from artist_transfer.reporting.search_figure import search_map_plot
-from artist_transfer.reporting.shell import render, shown
+from artist_transfer.reporting.shell import Figures, render
 from artist_transfer.search.index import SearchIndex
 from artist_transfer.search.query import Query
 
@@ -120,9 +120,9 @@ def render_search(
     song_rows = [_song_row(row, players) for row in songs.to_dict("records")]
     artist_rows = [_artist_row(row, players) for row in artists.to_dict("records")]
     order = ["songs", "artists", "map", "made"] if query.kind != "artist" else ["artists", "songs", "map", "made"]
-    figure = None
+    figures = Figures()
     if map_table is not None and len(map_table):
-        figure = shown("map", *search_map_plot(index, query, songs, artists, map_table))
+        figures.draw("map", *search_map_plot(index, query, songs, artists, map_table))
     told = ({"corpus": corpus} if corpus else {}) | dict(facts or {})
     context = {
         "title": f"{'Artists and songs' if query.kind == 'artist' else 'Songs'} like {query.label}",
@@ -135,7 +135,7 @@ def render_search(
         "score_note": SCORE_NOTE,
         "sound_note": _sound_note(players, snippet_s),
         "media": players.policy,
-        "figures": {"map": figure},
+        "figures": figures,
         "provenance": tables.pairs_table(_provenance(index, query, told), "The search", ("what", "value")),
         "left_out": tables.reasons_table(index.left_out) if len(index.left_out) else None,
     }

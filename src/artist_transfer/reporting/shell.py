@@ -67,6 +67,23 @@ def shown(name: str, figure: go.Figure, alt: str) -> Shown:
     return Shown(f"figure-{name}", alt, int(figure.layout.height or 430), Markup(text))
 
 
+class Figures(dict[str, Shown]):
+    """The figures of a page by name, in the order in which they were drawn; what there was no data for is not there."""
+
+    def draw(self, name: str, figure: go.Figure, alt: str) -> None:
+        """Add a figure.
+
+        Parameters
+        ----------
+        name : str
+            Unique in the page.
+        figure : go.Figure
+        alt : str
+            What it shows, in words.
+        """
+        self[name] = shown(name, figure, alt)
+
+
 def render(template: str, context: Mapping[str, object]) -> str:
     """Fill a template of this package.
 
@@ -75,7 +92,7 @@ def render(template: str, context: Mapping[str, object]) -> str:
     template : str
         Name of a file in ``templates``.
     context : mapping
-        What it speaks of; everything is escaped.
+        What it speaks of, ``title``, ``sections`` and ``figures`` (`Figures`) always; everything is escaped.
 
     Returns
     -------

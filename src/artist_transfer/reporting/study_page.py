@@ -6,7 +6,7 @@ Equal inputs give equal bytes; nothing is fetched. See `artist_transfer.reportin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -20,12 +20,10 @@ from artist_transfer.reporting import (
     study_views,
     tables,
 )
+from artist_transfer.reporting.page_tables import made_tables
 from artist_transfer.reporting.scores import number, percent
-from artist_transfer.reporting.shell import Shown, render, shown
+from artist_transfer.reporting.shell import Figures, render
 from artist_transfer.reporting.study_paper import PAPER_METRICS
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 SECTIONS = {
     "found": "What was found, and what was not",
@@ -107,10 +105,7 @@ def render_study(
         "ablations": study_views.ablations(ablation_table, level=level),
         "groups": study_views.groups(groups_table),
         "cases": study_views.cases(case_table),
-        "provenance": tables.pairs_table(_provenance(facts), "Provenance", ("what", "value")),
-        "parameters": tables.pairs_table(
-            tables.flat_parameters(facts.get("parameters") or {}), "Parameters", ("key", "value")
-        ),
+        **made_tables(_provenance(facts), facts.get("parameters")),
         "figures": _figures(
             score_table, case_table, mean_table, comparison_table, ablation_table, groups_table, level=level,
             unit=str(facts.get("held_out_unit", "")),
@@ -129,52 +124,47 @@ def _figures(
     *,
     level: float,
     unit: str,
-) -> dict[str, Shown | None]:
+) -> Figures:
     """Draw what there is data for."""
-    names = ("cases", "figure_3", "forest", "replicates", "ablations", "groups")
-    drawn: dict[str, Shown | None] = dict.fromkeys(names)
+    drawn = Figures()
     spread = f"with {percent(level)} intervals"
-
-    def draw(name: str, figure: go.Figure, alt: str) -> None:
-        drawn[name] = shown(name, figure, alt)
-
     if len(score_table):
-        draw(
+        drawn.draw(
             "cases",
             study_figures.cases_plot(score_table, case_table),
             f"Every case of the grid {spread}, the least log loss on top. Blue has genre among its tasks, orange has "
             "not; squares are multi-task nets, circles single-task nets; the lines are the baselines.",
         )
     if len(mean_table):
-        draw(
+        drawn.draw(
             "figure_3",
             study_figures.figure_3_plot(mean_table),
             f"Figure 3 of the paper: mean scores by number of tasks {spread}. Open marks are the paper's means "
             "(paper, FMA medium, stratified), computed from its table 4, of other music and without intervals.",
         )
     if len(comparison_table):
-        draw(
+        drawn.draw(
             "forest",
             study_figures.forest_plot(comparison_table),
             f"Effect of each comparison {spread}, first side less second. After Holm's correction: blue circles, the "
             "first side is better; orange squares, the second; open grey circles, no difference could be shown.",
         )
     if len(score_table) and (score_table.get("n_replicates", pd.Series([1])) > 1).any():
-        draw(
+        drawn.draw(
             "replicates",
             study_figures.replicates_plot(score_table),
             "Standard deviation of each case's score between replicates (seeds and splits) against half its interval. "
             "On the dotted line the two are equal.",
         )
     if ablation_table is not None and len(ablation_table) and _any_score(ablation_table):
-        draw(
+        drawn.draw(
             "ablations",
             study_choice_figures.ablation_plot(ablation_table),
             f"Each choice that the paper left open {spread}: left log loss (less is better), right macro F1 (more is "
             "better). The blue diamond is the default.",
         )
     if groups_table is not None and len(groups_table):
-        draw(
+        drawn.draw(
             "groups",
             study_choice_figures.groups_plot(groups_table, unit=unit),
             "Coherence of the groups and held-out bound of the model by number of groups, for each feature set.",
