@@ -32,8 +32,9 @@ if __package__ in (None, ""):  # run as a script
 
 import torch
 
+from benchmarks.gpu_noise import TINY, Scale, make_store
 from benchmarks.gpu_probe import CASES, PROBE_STEPS
-from benchmarks.gpu_steps import GRID_STEPS, MTN_STEPS, PHASES, REFUSALS, TINY, Bench, Scale, make_store, refusal
+from benchmarks.gpu_steps import GRID_STEPS, MTN_STEPS, PHASES, REFUSALS, Bench, refusal
 
 ARITHMETICS = {"tf32": ("float32", True), "float32": ("float32", False), "bfloat16": ("bfloat16", False)}
 NOT_MEASURED = "not measured: no GPU"

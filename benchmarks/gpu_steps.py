@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -23,8 +22,9 @@ from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.graphs import capture, set_capturable
 from artist_transfer.training.loop import TrainParams, train
 from artist_transfer.training.losses import Precision, make_optimisers, soft_cross_entropy, update
-from artist_transfer.training.targets import TaskTarget, TaskTargets
+from artist_transfer.training.targets import TaskTargets
 from benchmarks.counts import Counts
+from benchmarks.gpu_noise import Scale, make_targets
 from benchmarks.gpu_probe import make_steps, probe_rate, study_hours
 from benchmarks.stacked import StackedNets
 
@@ -38,48 +38,6 @@ Step = Callable[[], object]
 def refusal(error: BaseException) -> str:
     """Return the note of a figure that is missing because of an error."""
     return f"not measured: {type(error).__name__}: {error}".split("\n")[0]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much is measured, and on nets of which size."""
-
-    tracks: int = 21_250
-    frames: int = 1_291
-    steps: int = 300  # in a block
-    blocks: int = 10
-    nets: tuple[int, ...] = (1, 2, 4, 8, 16)
-    batch: int = 64
-    width: float = 1.0
-    bands: int = 128
-    crop: int = 43
-    outputs: tuple[tuple[str, int], ...] = (("g", 16), ("s", 40), ("e", 40), ("d", 40), ("m", 40))
-    product: int = 8192
-    copy_mb: int = 4096
-    segments: int = 200_000  # how many there are makes no difference to a step
-    hidden: int = 1024
-    widths: tuple[int, int] = (256, 1280)
-
-
-TINY = Scale(80, 60, 3, 3, (1, 2), 8, 0.125, 32, 16, (("g", 3), ("m", 4)), 128, 1, 200, 16, (8, 40))
-
-
-def make_store(scale: Scale, device: torch.device) -> FrameStore:
-    """Return a store of noise, made where it lies."""
-    frames = torch.empty(scale.tracks * scale.frames, scale.bands, dtype=torch.float16, device=device)
-    for chunk in frames.split(1 << 20):
-        chunk.normal_(-40, 15)
-    lengths = np.full(scale.tracks, scale.frames, dtype=np.int64)
-    ids = tuple(f"{i:06d}" for i in range(scale.tracks))
-    return FrameStore(ids, frames, np.arange(scale.tracks) * scale.frames, lengths, device, "device")
-
-
-def make_targets(scale: Scale) -> TaskTargets:
-    """Return distributions drawn at random for all tracks and tasks."""
-    rng = np.random.default_rng(0)
-    return TaskTargets(
-        [TaskTarget.from_vectors(task, rng.dirichlet(np.ones(n), scale.tracks)) for task, n in scale.outputs]
-    )
 
 
 class Graph:

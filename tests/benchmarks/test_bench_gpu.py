@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.counts import Counts
-from benchmarks.gpu_steps import GRID_STEPS, MTN_STEPS, TINY
+from benchmarks.gpu_noise import TINY
+from benchmarks.gpu_steps import GRID_STEPS, MTN_STEPS
 from torch.utils.flop_counter import FlopCounterMode
 
 from artist_transfer.evaluation.segments import windows_of

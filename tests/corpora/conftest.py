@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.corpora.msd_files import MsdWriter, write_msd
 
 SECTIONS = ["", "album", "artist", "artist", "set", "set", "track", "track", "track", "track", "track"]
 NAMES = ["", "id", "id", "name", "split", "subset", "duration", "genre_top", "genres", "genres_all", "title"]
@@ -56,6 +58,12 @@ def write_fma(tmp_path: Path) -> FmaWriter:
         return root
 
     return write
+
+
+@pytest.fixture
+def write_source(tmp_path: Path) -> MsdWriter:
+    """Write one source of metadata of the Million Song Dataset, and a preview for every track."""
+    return partial(write_msd, tmp_path / "msd")
 
 
 @pytest.fixture

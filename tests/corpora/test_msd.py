@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,87 +12,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from tests.corpora.msd_files import ANN, BO, SONG_ID, SONGS, TRACKS, A, B, C, D, MsdWriter, give_track_ids, song
 
-from artist_transfer.corpora._msd_hdf5 import write_hdf5_songs
 from artist_transfer.corpora.msd import SOURCES, load_msd, read_msd
 from artist_transfer.errors import ArtistTransferError
-
-A, B, C, D = (f"TRAAA{letter}K128F9318786" for letter in "ABCD")
-TRACKS = {"a": A, "b": B, "c": C, "d": D}
-SONG_ID = {A: "SOAAAAK128F9310000", B: "SOAAABK128F9310000", C: "SOAAACK128F9310000", D: "SOAAADK128F9310000"}
-ANN, BO = "ARAAAAA1187B9AD30A", "ARBBBBB1187B9AD30A"
-MsdWriter = Callable[..., Path]
-
-
-def song(track: str, **changed: object) -> dict[str, object]:
-    number = list(TRACKS.values()).index(track)
-    facts: dict[str, object] = {
-        "track_id": track,
-        "song_id": SONG_ID[track],
-        "artist_id": ANN if number < 2 else BO,
-        "artist_name": "Ann, & Søn" if number < 2 else "雨",
-        "title": f"Title {number}",
-        "release": "Ünder",
-        "duration": 200.0 + number,
-        "year": 0 if number == 1 else 1990 + number,
-        "track_7digitalid": 100 + number,
-        "artist_7digitalid": 5,
-        "release_7digitalid": 6,
-    }
-    return facts | changed
-
-
-SONGS = [song(track) for track in TRACKS.values()]
-COLUMNS = (
-    "track_id text PRIMARY KEY, title text, song_id text, release text, artist_id text, artist_mbid text, artist_name"
-    " text, duration real, artist_familiarity real, artist_hotttnesss real, year int, track_7digitalid int"
-)
-
-
-def write_database(path: Path, songs: Sequence[dict[str, object]], columns: str = COLUMNS) -> None:
-    names = [column.split()[0] for column in columns.split(", ")]
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"CREATE TABLE songs ({columns})")
-        rows = [[one.get(name) for name in names] for one in songs]
-        connection.executemany(f"INSERT INTO songs VALUES ({', '.join('?' * len(names))})", rows)
-        connection.commit()
-
-
-@pytest.fixture
-def write_source(tmp_path: Path) -> MsdWriter:
-    """Write one source of metadata, and a preview for every track."""
-    root = tmp_path / "msd"
-
-    def write(source: str, songs: Sequence[dict[str, object]] = SONGS, *, prefix: str = "", folder: str = "") -> Path:
-        where = root / folder
-        where.mkdir(parents=True, exist_ok=True)
-        for number in range(4):
-            preview = root / "audio" / "1" / "0" / f"{100 + number}.clip.mp3"
-            preview.parent.mkdir(parents=True, exist_ok=True)
-            preview.write_bytes(bytes([number]))
-        if source == "summary":
-            write_hdf5_songs(where / f"{prefix}msd_summary_file.h5", songs)
-        elif source == "songs":
-            for one in songs:
-                track = str(one["track_id"])
-                write_hdf5_songs(where / "data" / track[2] / track[3] / track[4] / f"{track}.h5", [one])
-        elif source == "database":
-            write_database(where / f"{prefix}track_metadata.db", songs)
-        else:
-            cells = ("track_id", "song_id", "artist_name", "title")
-            text = "".join("<SEP>".join(str(one[cell]) for cell in cells) + "\n" for one in songs)
-            (where / f"{prefix}unique_tracks.txt").write_text(text, encoding="utf-8")
-            artists = [f"{ANN}<SEP>mb<SEP>{A}<SEP>Ann, & Søn", f"{BO}<SEP><SEP>{D}<SEP>雨"]
-            (where / f"{prefix}unique_artists.txt").write_text("\n".join(artists), encoding="utf-8")
-        return root
-
-    return write
-
-
-def give_track_ids(root: Path) -> None:
-    """Name the previews by track id, for sources without 7digital ids."""
-    for number, track in enumerate(TRACKS.values()):
-        (root / "audio" / "1" / "0" / f"{100 + number}.clip.mp3").rename(root / f"{track}.mp3")
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -244,80 +166,6 @@ def test_metadata_elsewhere(write_source: MsdWriter, tmp_path: Path) -> None:
         load_msd(root, metadata_folder="none")
 
 
-def test_bad_song_files_are_left_out_with_their_reason(write_source: MsdWriter) -> None:
-    root = write_source("songs")
-    folder = root / "data" / "A" / "A" / "A"
-    with h5py.File(folder / f"{A}.h5", "w"):
-        pass
-    (folder / f"{B}.h5").write_bytes(b"no HDF5")
-    with h5py.File(folder / f"{C}.h5", "r+") as file:
-        rows = file["metadata"]["songs"][:]
-        rows["artist_id"] = b"somebody"
-        file["metadata"]["songs"][:] = rows
-    shutil.copy(folder / f"{D}.h5", folder / "TRAAAZK128F9318786.h5")
-    (folder / "notes.h5").write_bytes(b"ignored")
-    corpus = load_msd(root)
-    assert corpus.track_table["track_id"].tolist() == [D]
-    reasons = corpus.exclusions.set_index("track_id")["reason"]
-    assert reasons[A] == "song file without song tables: /metadata/songs is missing"
-    assert reasons[B].startswith("song file malformed: unreadable as HDF5")
-    assert reasons[C].startswith("song file malformed: row 1, column 'artist_id': must be an id such as AR")
-    assert corpus.notes["song files named otherwise"] == 1 and corpus.notes["songs that stand in two song files"] == 1
-    assert corpus.notes["song files that cannot be used"] == 3
-    assert corpus.notes["tracks"] + len(reasons) == 4
-    write_source("database")
-    both = load_msd(root)
-    assert both.notes["tracks"] == 4 and both.exclusions.empty and both.notes["song files that cannot be used"] == 3
-
-
-@pytest.mark.parametrize(
-    ("source", "songs", "says"),
-    [
-        ("summary", [song(A), song(A)], r"msd_summary_file\.h5, row 2, column 'track_id': TR.* stands in row 1 too"),
-        (
-            "summary",
-            [song(A), song(B, track_id="TR1")],
-            r"msd_summary_file\.h5, row 2, column 'track_id': must be an id",
-        ),
-        ("summary", [song(A, song_id="AR0")], r"msd_summary_file\.h5, row 1, column 'song_id'"),
-        ("database", [song(A), song(B, artist_id="Ann")], r"track_metadata\.db, row 2, column 'artist_id'"),
-        ("database", [song(A, year="soon")], r"track_metadata\.db, row 1, column 'year': must be a number"),
-        ("database", [song(A, title=b"\x00\x01")], None),
-        ("database", [song(A, track_id=None)], r"track_metadata\.db, row 1, column 'track_id': is empty"),
-        ("unique_tracks", [song(A), song(A)], r"unique_tracks\.txt, row 2, column 'track_id'"),
-        ("unique_tracks", [song(A), song(B, track_id="TR")], r"unique_tracks\.txt, row 2, column 'track_id'"),
-    ],
-)
-def test_a_malformed_row_is_named(
-    write_source: MsdWriter, source: str, songs: list[dict[str, object]], says: str | None
-) -> None:
-    root = write_source(source, songs)
-    if says is None:
-        assert load_msd(root).songs["title"].tolist() == ["\x01"]
-        return
-    with pytest.raises(ArtistTransferError, match=says):
-        load_msd(root)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "says"),
-    [
-        ("unique_tracks.txt", f"{A}<SEP>{SONG_ID[A]}<SEP>Ann\n", r"unique_tracks\.txt, row 1: must have 4 cells"),
-        (
-            "unique_artists.txt",
-            f"Ann<SEP>x<SEP>{A}<SEP>Ann\n",
-            r"unique_artists\.txt, row 1: must begin with an artist id",
-        ),
-        ("unique_artists.txt", f"{ANN}\n", r"unique_artists\.txt, row 1: must have 4 cells"),
-    ],
-)
-def test_a_malformed_line_is_named(write_source: MsdWriter, name: str, text: str, says: str) -> None:
-    root = write_source("unique_tracks")
-    (root / name).write_text(text)
-    with pytest.raises(ArtistTransferError, match=says):
-        load_msd(root)
-
-
 def test_a_title_may_hold_the_separator_and_may_be_empty(write_source: MsdWriter) -> None:
     root = write_source("unique_tracks", [song(A, title="a<SEP>b"), song(B, title="")])
     give_track_ids(root)
@@ -332,74 +180,6 @@ def test_names_that_are_not_utf8_are_counted(write_source: MsdWriter) -> None:
         file["metadata"]["songs"][:] = rows
     table, notes = read_msd(root)
     assert table["title"].tolist()[1] == "Se\ufffdor" and notes["texts that are not UTF-8"] == 1
-
-
-def test_tables_that_do_not_fit_each_other(write_source: MsdWriter) -> None:
-    root = write_source("summary")
-    path = root / "msd_summary_file.h5"
-    with h5py.File(path, "r+") as file:
-        file["analysis"]["songs"].resize((3,))
-    with pytest.raises(ArtistTransferError, match=r"msd_summary_file\.h5: song tables of different lengths"):
-        load_msd(root)
-    with h5py.File(path, "r+") as file:
-        rows = file["analysis"]["songs"][:]
-        del file["analysis"]["songs"]
-        file["analysis"]["songs"] = rows[["duration"]]
-    with pytest.raises(ArtistTransferError, match=r"/analysis/songs has no column 'track_id'"):
-        load_msd(root)
-    with h5py.File(path, "w") as file:
-        bomb = np.dtype([(name, "S1024") for name in ("artist_id", "artist_name", "song_id", "title")])
-        file.create_group("metadata").create_dataset("songs", (1 << 20,), bomb, chunks=(1 << 19,), compression="gzip")
-    with pytest.raises(ArtistTransferError, match="packed in pieces of 524288 rows"):
-        load_msd(root)
-    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(ArtistTransferError, match=r"msd_summary_file\.h5: unreadable as HDF5"):
-        load_msd(root)
-
-
-def test_a_database_without_7digital_ids_and_one_without_names(write_source: MsdWriter) -> None:
-    root = write_source("database")
-    path = root / "track_metadata.db"
-    path.unlink()
-    write_database(path, SONGS, "track_id text, title text, artist_id text, artist_name text")
-    with pytest.raises(ArtistTransferError, match=r"no track of .* has a preview \(4 no 7digital id; 4 audio files\)"):
-        load_msd(root)
-    give_track_ids(root)
-    assert load_msd(root).track_table["artist_id"].tolist() == [ANN, ANN, BO, BO]
-    path.unlink()
-    write_database(path, SONGS, "track_id text, title text")
-    with pytest.raises(ArtistTransferError, match=r"table 'songs', column 'artist_id': missing column"):
-        load_msd(root)
-
-
-def test_two_files_of_one_kind_are_not_chosen_from(write_source: MsdWriter) -> None:
-    write_source("summary")
-    root = write_source("summary", prefix="subset_", folder="AdditionalFiles")
-    with pytest.raises(ArtistTransferError, match=r"msd_summary_file\.h5 and .*subset_msd_summary_file\.h5 are both"):
-        load_msd(root)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"sources": []}, "ingestion.msd.sources"),
-        ({"sources": ["database", "database"]}, "ingestion.msd.sources"),
-        ({"sources": ["web"]}, "must be one or more of summary, songs, database, unique_tracks"),
-        ({"clip_s": 0.0}, "ingestion.msd.clip_s"),
-        ({"audio_folder": "../x"}, "ingestion.msd.audio_folder"),
-        ({"audio_folder": "none"}, "ingestion.msd.audio_folder"),
-        ({"id_maps": ["none.csv"]}, "none.csv is missing"),
-    ],
-)
-def test_impossible_parameters(write_source: MsdWriter, options: dict[str, object], says: str) -> None:
-    root = write_source("database")
-    with pytest.raises(ArtistTransferError, match=says):
-        read_msd(root, **options)
-
-
-def test_a_missing_corpus_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtistTransferError, match=r"corpus_root: folder .*/none is missing"):
-        load_msd(tmp_path / "none")
 
 
 def test_the_real_song_files(shared_corpora: Path, tmp_path: Path) -> None:
