@@ -81,6 +81,10 @@ class FactorParams:
     fit_on: str = "train"
     seed: int = 0
 
+    def divides(self, kind: str) -> bool:
+        """Tell whether a feature set's bags are divided by the number of the artist's tracks."""
+        return kind in DIVIDED if self.divide is None else self.divide
+
 
 @dataclass(frozen=True)
 class FactorResult:
@@ -242,7 +246,7 @@ def artist_bags_for(
         If no track has an artist, or no artist has a word.
     """
     _check_source(kind, source)
-    divide = kind in DIVIDED if params.divide is None else params.divide
+    divide = params.divides(kind)
     named = tracks[tracks["artist_id"].notna()]
     artists = dict(zip(named["track_id"].tolist(), named["artist_id"].tolist(), strict=True))
     key = fingerprint("artist bags", vocabulary.facts["key"], artists, divide)
@@ -344,7 +348,7 @@ def _facts(
         "task": kind,
         "feature_set": KINDS[kind],
         "fit_on": params.fit_on,
-        "divided": kind in DIVIDED if params.divide is None else params.divide,
+        "divided": params.divides(kind),
         "dictionary": vocabulary.facts,
         "n_words": vocabulary.size,
         "n_artists": len(bags.artist_ids),

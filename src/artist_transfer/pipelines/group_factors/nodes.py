@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -16,9 +16,6 @@ from artist_transfer.pipelines.cluster import ClusterBlock, executor_factory
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.pipelines.group_factors.work import essentia_folder, make_work
 from artist_transfer.processes import cpu_count
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 

@@ -75,7 +75,7 @@ def _feature_set(kind: str, tasks: str) -> Pipeline:
             Node(
                 nodes.find_groups,
                 inputs=["bag_manifest", *tracks, *FITTING],
-                outputs=["factor_table", "reading_table", "factor_facts"],
+                outputs=list(RESULTS),
                 name="find_groups",
             ),
         ]
