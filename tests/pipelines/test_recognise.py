@@ -13,15 +13,20 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from pydantic import ValidationError
 from tests.pipelines.recognition_problem import BLOCK, FRAMES, corpus, drawn, recogniser, sets_of
+from tests.pipelines.test_recognition_unheard import song_vectors
 
 from artist_transfer.datasets import CsvDataset
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.evaluation.embeddings import Embeddings
+from artist_transfer.pipelines.artist_learning.encoders import NamedNet
 from artist_transfer.pipelines.artist_learning.params import EncodingBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
+from artist_transfer.pipelines.recognise import nodes
 from artist_transfer.pipelines.recognise.answers import COLUMNS, answer_table, with_reasons
 from artist_transfer.pipelines.recognise.choosing import choose
 from artist_transfer.pipelines.recognise.nodes import enrol_artists, recognise_audio
 from artist_transfer.pipelines.recognise.params import RecogniseBlock
+from artist_transfer.pipelines.recognise.recogniser import Recogniser
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.recognition.protocols import protocols_of
 from artist_transfer.startup import StartUpHooks
@@ -103,6 +108,55 @@ def test_a_run_without_a_recogniser_ends_well_and_says_so_when_one_is_needed(
     with pytest.raises(ArtistTransferError, match="enrolled nobody") as caught:
         recognise_audio(audio, {}, found, MelBlock(), None, RecogniseBlock(), "cpu", 1, 1, str(tmp_path))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("scoring", ["cosine", "plda"])
+def test_artists_are_enrolled_by_all_their_songs_that_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scoring: str
+) -> None:
+    songs, _, _, split = drawn(tmp_path / "trials")
+    usable, _ = corpus()
+    usable.loc[usable["artist_id"] == "a01", "artist"] = None
+    rows = [np.random.default_rng([*artist.encode()]).standard_normal(6) for artist in usable["artist_id"]]
+    noise = np.random.default_rng(0).standard_normal((len(usable), 6))
+    found = Embeddings(tuple(usable["track_id"]), np.stack(rows) + 0.1 * noise)
+    loaded: list[str] = []
+    monkeypatch.setattr(nodes, "embed", lambda *_args, **_options: (found, {}))
+    monkeypatch.setattr(nodes, "_load", lambda source, *_rest: loaded.append(source) or NamedNet("basic", None, "key"))
+    nets = [{"kind": "basic", "fold": 0, "artists": 5, "seed": seed, "folder": f"net{seed}"} for seed in (1, 0)]
+    frames = {"self": {"folder": "", "left_out": {"a00-0": "silent"}}}
+    scored = {"scores": listed(tmp_path, songs, {f"basic.{scoring}": "good", "gmm_ubm": "good"})}
+    rest = (usable, {"front_end": "ismir"}, BLOCK, EncodingBlock(), None, "cpu", 1, str(tmp_path))
+    manifest = enrol_artists(scored, songs, sets_of(usable, split), {"nets": nets}, frames, *rest)
+    assert loaded == ["net0"] == [manifest["source"]]  # of the first seed
+    assert (manifest["system"], manifest["artists"], manifest["songs"]) == (f"basic.{scoring}", 12, 47)
+    one = Recogniser.load(Path(manifest["folder"]))
+    assert one.enrolments["a00"] == ["a00-1", "a00-2", "a00-3"] and (one.plda is None) == (scoring == "cosine")
+    assert (one.names["a00"], one.names["a01"]) == ("A00", "a01")
+    assert len(one.known) == len(one.unknown) == manifest["validation"]["songs"] == 3
+    assert (one.known > one.unknown).all()  # NaN where another artist is closer
+
+
+@pytest.mark.parametrize("scoring", ["cosine", "plda"])
+def test_songs_that_the_net_hears_nothing_in_enrol_nobody_and_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, scoring: str
+) -> None:
+    songs, _, _, split = drawn(tmp_path / "trials")
+    usable, _ = corpus()
+    protocol = protocols_of(songs, "self", "validation")[0]
+    silent = [protocol.test_ids[0], protocol.enrolment_groups[protocol.artists[1]][0], "a00-0"]
+    found = song_vectors(0, silent)
+    monkeypatch.setattr(nodes, "embed", lambda *_args, **_options: (found, {}))
+    monkeypatch.setattr(nodes, "_load", lambda *_args: NamedNet("basic", None, "key"))
+    nets = [{"kind": "basic", "fold": 0, "artists": 5, "seed": 0, "folder": "net"}]
+    scored = {"scores": listed(tmp_path, songs, {f"basic.{scoring}": "good"})}
+    rest = (usable, {"front_end": "ismir"}, BLOCK, EncodingBlock(), None, "cpu", 1, str(tmp_path))
+    manifest = enrol_artists(scored, songs, sets_of(usable, split), {"nets": nets}, FRAMES, *rest)
+    one = Recogniser.load(Path(manifest["folder"]))
+    assert manifest["songs"] == len(usable) - len(silent)
+    assert not {track for own in one.enrolments.values() for track in own} & set(silent)
+    assert len(one.known) == manifest["validation"]["songs"] == len(protocol.test_ids) - 1
+    assert all(any(track in record.getMessage() for record in caplog.records) for track in silent)
 
 
 def test_a_recogniser_that_cannot_be_is_refused_before_anything_is_read() -> None:

@@ -146,6 +146,13 @@ def test_the_objective_never_falls(seed: int, minimum_divergence: bool, update_s
     assert history[5] > history[0] + 0.01
 
 
+def test_iterations_and_their_objectives_are_told() -> None:
+    corpus, told = drawn(0), []
+    model, history = fit(corpus, iterations=3, progress=lambda *x: told.append(x))
+    assert told == [(0, 3, {}), *((k, 3, {"gain": history[at]}) for k, at in ((1, 0), (2, 1), (3, 3)))]
+    np.testing.assert_array_equal(model.T, fit(corpus, iterations=3)[0].T)
+
+
 def test_the_objective_never_falls_where_variances_meet_their_floor() -> None:
     corpus = drawn(3)
     wide = replace(corpus, gmm=Mixture(corpus.gmm.means, corpus.gmm.variances * np.array([4, 1, 1, 0.2])))

@@ -32,12 +32,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from artist_transfer.arrays_file import load_arrays, save_arrays
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.evaluation.cosine import some
 from artist_transfer.evaluation.embeddings import Embeddings
+from artist_transfer.recognition.frames import Report
 from artist_transfer.recognition.gmm import VARIANCE_FLOOR
 from artist_transfer.recognition.ivector_em import (
     EMPTY,
@@ -132,7 +132,7 @@ def fit_total_variability(
     seed: int = 0,
     chunk: int | None = None,
     device: str | torch.device = "cpu",
-    progress: bool = False,
+    progress: Report | None = None,
 ) -> tuple[TotalVariability, list[float]]:
     """Fit by expectation-maximisation; rows of other songs are not read.
 
@@ -162,7 +162,8 @@ def fit_total_variability(
         Songs at once; default so many that an array of theirs takes 32 MiB (on a GPU 512). It changes the last digits
         only.
     device : str or torch.device
-    progress : bool
+    progress : callable or None
+        Told iterations done, iterations in all, and the latest objective.
 
     Returns
     -------
@@ -276,16 +277,23 @@ class _How:
 
 
 def _iterate(
-    model: FactorModel, songs: Songs, totals: Totals, how: _How, *, iterations: int, progress: bool
+    model: FactorModel, songs: Songs, totals: Totals, how: _How, *, iterations: int, progress: Report | None
 ) -> tuple[FactorModel, list[float]]:
     """Alternate expectation and maximisation; give the objective before each and at the end."""
-    history = []
-    for _ in tqdm(range(iterations), desc="total variability", unit="iteration", leave=False, disable=not progress):
+    history: list[float] = []
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress(done, iterations, {"gain": history[-1]} if history else {})
+
+    for k in range(iterations):
+        tell(k)
         found = expect(model, songs)
         history.append(objective(model, found.gain, totals))
         model = maximise(model, found, totals, **asdict(how))
         del found  # as large as what the next expectation needs
     history.append(objective(model, gain_of(model, songs), totals))
+    tell(iterations)
     return model, history
 
 

@@ -1,13 +1,14 @@
-"""Which system recognises new audio, and from which scores on."""
+"""Which system recognises new audio, which net and training songs are its, and how its scores are calibrated."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.pipelines.artist_learning.encoders import RELEASED
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCORINGS = ("cosine", "plda")
+COSINE, PLDA = "cosine", "plda"
+SCORINGS = (COSINE, PLDA)
 AUTO = "auto"
 
 
@@ -76,6 +78,53 @@ def choose(
         f"{' and '.join(ordered)} {'do' if len(ordered) > 1 else 'does'} not tell the {len(protocol.artists)} "
         "validation artists apart at all"
     )
+
+
+def source_of(chosen: Mapping[str, Any], nets: Sequence[Mapping[str, Any]]) -> str:
+    """Say where the net of a system is.
+
+    Parameters
+    ----------
+    chosen : mapping
+        A row of ``scores``.
+    nets : sequence of mapping
+        Of the manifest of nets.
+
+    Returns
+    -------
+    str
+        ``ismir2018_siamese``, or the folder of the run's own net: of its kind, fold and number of artists the one with
+        the lowest seed.
+    """
+    if chosen["encoder"] == RELEASED:
+        return RELEASED
+    wanted = chosen["encoder"], chosen["fold"], chosen["artists"]
+    mine = [net for net in nets if (net["kind"], net["fold"], net["artists"]) == wanted]
+    return str(min(mine, key=lambda net: net["seed"])["folder"])
+
+
+def training_artists(
+    artist_set_table: pd.DataFrame, chosen: Mapping[str, Any], unusable: Collection[str]
+) -> dict[str, str]:
+    """Give the artist of every song that a system's PLDA is fitted on.
+
+    Parameters
+    ----------
+    artist_set_table : pd.DataFrame
+        Songs of each fold and set.
+    chosen : mapping
+        A row of ``scores``: its fold and number of artists.
+    unusable : collection of str
+        Songs that take no part.
+
+    Returns
+    -------
+    dict of track id to artist id
+        In the order of the table.
+    """
+    rows = artist_set_table[(artist_set_table["fold"] == chosen["fold"]) & (artist_set_table["kind"] == "artist")]
+    rows = rows[(rows["set"] == chosen["artists"]) & ~rows["track_id"].isin(unusable)]
+    return dict(zip(rows["track_id"], rows["artist_id"], strict=True))
 
 
 def _able(rows: Sequence[dict[str, Any]], fold: int) -> dict[str, dict[str, Any]]:

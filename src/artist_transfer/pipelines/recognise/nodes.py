@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from artist_transfer.artifacts import fingerprint, open_folder
@@ -17,16 +16,18 @@ from artist_transfer.pipelines.artist_learning.params import EncodingBlock
 from artist_transfer.pipelines.mel_cache.params import MelBlock
 from artist_transfer.pipelines.new_audio import hear_audio
 from artist_transfer.pipelines.recognise.answers import answer_table, with_reasons
-from artist_transfer.pipelines.recognise.choosing import choose
+from artist_transfer.pipelines.recognise.choosing import PLDA, choose, source_of, training_artists
 from artist_transfer.pipelines.recognise.params import RecogniseBlock
-from artist_transfer.pipelines.recognise.recogniser import Recogniser, open_set_tops, scores
+from artist_transfer.pipelines.recognise.recogniser import Recogniser, enrol, names_by_artist, songs_by_artist
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.recognition.protocols import protocols_of
+from artist_transfer.pipelines.recognition.unheard import heard_songs
 
 if TYPE_CHECKING:
     import torch
 
     from artist_transfer.evaluation.embeddings import Embeddings
+    from artist_transfer.recognition.plda import Plda
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,6 @@ def enrol_artists(
         Its folder, system, encoder and how it encodes; how many songs and artists are enrolled, and how many the
         threshold is chosen on. Or ``system`` None, and the ``reason``.
     """
-    from artist_transfer.recognition.plda_fit import fit_plda
     from artist_transfer.training.devices import pin_threads, resolve_device
 
     pin_threads(threads)
@@ -99,59 +99,35 @@ def enrol_artists(
     except ArtistTransferError as error:
         log.warning("No artist is enrolled for --pipeline=recognise: %s", error)
         return {"system": None, "reason": str(error)}
-    encoder, scoring = chosen["encoder"], chosen["scoring"]
-    source = _source(encoder, chosen, artist_nets_manifest, fold)
-    named = _load(source, encoder, cache_root, released_weights)
+    source = source_of(chosen, artist_nets_manifest["nets"])
+    named = _load(source, chosen["encoder"], cache_root, released_weights)
     embeddings, _ = embed(named, usable_table, mel_manifest, encoding, device=where, cache_root=cache_root)
-    unusable = set(song_frames_manifest["self"]["left_out"])
-    songs = _songs(usable_table, [track for track in embeddings.track_ids if track not in unusable])
+    embeddings = _audible(embeddings)
+    unusable = set(song_frames_manifest["self"]["left_out"]) | (
+        set(usable_table["track_id"]) - set(embeddings.track_ids)
+    )
     plda = None
-    if scoring == "plda":
-        rows = artist_set_table[(artist_set_table["fold"] == fold) & (artist_set_table["kind"] == "artist")]
-        rows = rows[(rows["set"] == chosen["artists"]) & ~rows["track_id"].isin(unusable)]
-        artists = dict(zip(rows["track_id"], rows["artist_id"], strict=True))
-        settings = recognition.plda.model_dump(exclude={"enrolment"})
-        plda, _ = fit_plda(embeddings, artists, list(artists), device=where, **settings)
-    by = recognition.plda.enrolment
-    tried = songs | protocol.enrolment_groups  # validation artists by their songs to enrol only
-    ratios = line.apply(scores(embeddings, tried, embeddings.subset(protocol.test_ids), plda=plda, enrolment=by))
-    order = {artist: row for row, artist in enumerate(tried)}
-    truth = np.array([order[artist] for artist in protocol.tests["artist_id"]])
-    known, unknown = open_set_tops(ratios, truth)
-    enrolled = sorted({track for tracks in songs.values() for track in tracks})
-    names = usable_table.dropna(subset=["artist_id"]).groupby("artist_id")["artist"].first()
-    recogniser = Recogniser(
-        songs=embeddings.subset(enrolled),
-        enrolments=songs,
-        names={str(artist): str(artist if pd.isna(name) else name) for artist, name in names.items()},
-        calibration=line,
-        plda=plda,
-        enrolment=by,
-        known=known,
-        unknown=unknown,
-    )
-    key = fingerprint(
-        "recogniser",
-        2,
-        [named.key, chosen["file"], protocol.hash, line.to_dict()],
-        [songs, names.to_dict()],
-        encoding.model_dump(),
-        by,
-    )
-    folder = Path(cache_root) / "recognisers" / key
+    if chosen["scoring"] == PLDA:
+        plda = _plda(embeddings, training_artists(artist_set_table, chosen, unusable), recognition, where)
+    songs = songs_by_artist(usable_table, set(embeddings.track_ids) - unusable)
+    names, by = names_by_artist(usable_table), recognition.plda.enrolment
+    recogniser = enrol(embeddings, songs, names, protocol, calibration=line, plda=plda, enrolment=by)
+    made_of = [named.key, chosen["file"], protocol.hash, line.to_dict()], [songs, names], encoding.model_dump(), by
+    folder = Path(cache_root) / "recognisers" / fingerprint("recogniser", 2, *made_of)
     if open_folder(folder) is None:
         recogniser.save(folder)
-    log.info("%d artists are enrolled by %d songs; %s recognises them", len(songs), len(enrolled), chosen["system"])
+    enrolled = len(recogniser.songs.track_ids)
+    log.info("%d artists are enrolled by %d songs; %s recognises them", len(songs), enrolled, chosen["system"])
     return {
         "folder": folder.as_posix(),
         "system": chosen["system"],
-        "encoder": encoder,
+        "encoder": chosen["encoder"],
         "source": source,
         "encoding": encoding.model_dump(),
         "front_end": mel_manifest["front_end"],
         "artists": len(songs),
-        "songs": len(enrolled),
-        "validation": {"artists": len(protocol.artists), "songs": len(protocol.test_ids)},
+        "songs": enrolled,
+        "validation": {"artists": len(protocol.artists), "songs": len(recogniser.known)},
     }
 
 
@@ -283,13 +259,21 @@ def _threshold(recogniser: Recogniser, manifest: Mapping[str, Any], prior: float
     return threshold
 
 
-def _source(encoder: str, chosen: Mapping[str, Any], nets: Mapping[str, Any], fold: int) -> str:
-    if encoder == RELEASED:
-        return RELEASED
-    mine = [
-        net for net in nets["nets"] if (net["kind"], net["fold"], net["artists"]) == (encoder, fold, chosen["artists"])
-    ]
-    return str(min(mine, key=lambda net: net["seed"])["folder"])
+def _audible(embeddings: Embeddings) -> Embeddings:
+    """Leave out songs that the net hears nothing in, by name; new audio of that kind is not recognised either."""
+    heard = heard_songs({"self": embeddings})["self"]
+    for track in sorted(set(embeddings.track_ids).difference(heard.track_ids)):
+        log.warning("%s enrols nobody: no feature of the net is active", track)
+    return heard
+
+
+def _plda(
+    embeddings: Embeddings, artists: Mapping[str, str], recognition: RecognitionBlock, device: torch.device
+) -> Plda:
+    from artist_transfer.recognition.plda_fit import fit_plda
+
+    settings = recognition.plda.model_dump(exclude={"enrolment"})
+    return fit_plda(embeddings, artists, list(artists), device=device, **settings)[0]
 
 
 def _load(source: str, encoder: str, cache_root: str, released_weights: str | None) -> NamedNet:
@@ -298,9 +282,3 @@ def _load(source: str, encoder: str, cache_root: str, released_weights: str | No
     if source == RELEASED:
         return find_encoder(RELEASED, cache_root=cache_root, released_weights=released_weights)
     return NamedNet.of(encoder, load_artist_net(source))
-
-
-def _songs(usable_table: pd.DataFrame, track_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Give the songs of every artist, sorted."""
-    rows = usable_table[usable_table["track_id"].isin(track_ids) & usable_table["artist_id"].notna()]
-    return {str(artist): sorted(own) for artist, own in rows.groupby("artist_id")["track_id"]}

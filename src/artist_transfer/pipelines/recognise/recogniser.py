@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
 from artist_transfer.errors import ArtistTransferError
+from artist_transfer.pipelines.recognition.unheard import HeardTrials
 
 if TYPE_CHECKING:
     from artist_transfer.evaluation.embeddings import Embeddings
+    from artist_transfer.evaluation.recognition import RecognitionProtocol
     from artist_transfer.recognition.calibration import Calibration
     from artist_transfer.recognition.plda import Plda
 
@@ -159,6 +162,96 @@ class Recogniser:
             known=np.array([np.nan if value is None else value for value in facts["known"]]),
             unknown=np.array(facts["unknown"]),
         )
+
+
+def enrol(
+    embeddings: Embeddings,
+    songs: Mapping[str, Sequence[str]],
+    names: Mapping[str, str | None],
+    protocol: RecognitionProtocol,
+    *,
+    calibration: Calibration,
+    plda: Plda | None,
+    enrolment: str,
+) -> Recogniser:
+    """Enrol artists by all of their songs; validation songs say how high scores are of the known and the unknown.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        Of the corpus; songs of the protocol that have none are not tried.
+    songs : mapping of artist id to track ids
+        Who is enrolled by what.
+    names : mapping of artist id to name
+        None where an artist has no name: its id takes the place.
+    protocol : RecognitionProtocol
+        Of the validation artists: while their songs are tried they are enrolled by their songs to enrol only.
+    calibration : Calibration
+        Of the system's scores.
+    plda : Plda or None
+        None for cosine.
+    enrolment : str
+        How PLDA enrols.
+
+    Returns
+    -------
+    Recogniser
+        With the songs of all enrolled artists.
+    """
+    heard = HeardTrials.of(protocol, embeddings)
+    tried = {**songs, **heard.groups}
+    own = protocol.tests
+    own = own[own["track_id"].isin(heard.test_ids) & own["artist_id"].isin(heard.artists)]
+    tests = embeddings.subset(list(own["track_id"]))
+    ratios = calibration.apply(scores(embeddings, tried, tests, plda=plda, enrolment=enrolment))
+    row_of = {artist: row for row, artist in enumerate(tried)}
+    known, unknown = open_set_tops(ratios, np.array([row_of[artist] for artist in own["artist_id"]]))
+    return Recogniser(
+        songs=embeddings.subset(sorted({track for tracks in songs.values() for track in tracks})),
+        enrolments=songs,
+        names={artist: artist if name is None else name for artist, name in names.items()},
+        calibration=calibration,
+        plda=plda,
+        enrolment=enrolment,
+        known=known,
+        unknown=unknown,
+    )
+
+
+def songs_by_artist(usable_table: pd.DataFrame, track_ids: Collection[str]) -> dict[str, list[str]]:
+    """Give the songs of every artist.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        Tracks.
+    track_ids : collection of str
+        Those that count; of them, those without an artist do not.
+
+    Returns
+    -------
+    dict of artist id to track ids
+        Both sorted.
+    """
+    rows = usable_table[usable_table["track_id"].isin(track_ids) & usable_table["artist_id"].notna()]
+    return {str(artist): sorted(own) for artist, own in rows.groupby("artist_id")["track_id"]}
+
+
+def names_by_artist(usable_table: pd.DataFrame) -> dict[str, str | None]:
+    """Give the name of every artist.
+
+    Parameters
+    ----------
+    usable_table : pd.DataFrame
+        Tracks.
+
+    Returns
+    -------
+    dict of artist id to name
+        The first that is written; None where none is.
+    """
+    names = usable_table.dropna(subset=["artist_id"]).groupby("artist_id")["artist"].first()
+    return {str(artist): None if pd.isna(name) else str(name) for artist, name in names.items()}
 
 
 def scores(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
+from artist_transfer.pipelines.recognition.unheard import HeardTrials
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,22 @@ class Learned:
     train_ids: tuple[str, ...]
     artists: Mapping[str, str]
     protocols: Mapping[Cell, RecognitionProtocol]
+
+    def heard_in(self, vectors: Embeddings) -> Learned:
+        """Keep the training songs that there are vectors of.
+
+        Parameters
+        ----------
+        vectors : Embeddings
+            Of the run's own corpus.
+
+        Returns
+        -------
+        Learned
+            With the same trials.
+        """
+        there = set(vectors.track_ids)
+        return replace(self, train_ids=tuple(track for track in self.train_ids if track in there))
 
     def cohort(self, most: int) -> dict[str, list[str]]:
         """Choose the songs that s-norm compares with: one of every artist, then a second of every artist, and so on.
@@ -83,7 +100,7 @@ def vector_scores(
     Parameters
     ----------
     vectors : mapping of target to Embeddings
-        ``self`` has the training songs too.
+        ``self`` has the training songs too. Songs may be missing: see `artist_transfer.pipelines.recognition.unheard`.
     learned : Learned
         Training songs and trials.
     recognition : RecognitionBlock
@@ -99,6 +116,7 @@ def vector_scores(
         cosine, plda, and with `s_norm` their normalised forms.
     """
     found: dict[str, Scores] = {}
+    learned = learned.heard_in(vectors["self"])
     for scoring, score in ((COSINE, _cosine), (PLDA, _plda)):
         try:
             found[scoring], normed = score(vectors, learned, recognition, device)
@@ -132,8 +150,9 @@ def discriminated(vectors: Mapping[str, Embeddings], learned: Learned, n_compone
     """
     from artist_transfer.evaluation.linear_discriminant import fit_linear_discriminant
 
+    train_ids = learned.heard_in(vectors["self"]).train_ids
     fitted = fit_linear_discriminant(
-        vectors["self"], learned.artists, learned.train_ids, n_components=n_components, solver="eigen", shrinkage="auto"
+        vectors["self"], learned.artists, train_ids, n_components=n_components, solver="eigen", shrinkage="auto"
     )
     return {target: fitted.transform(own) for target, own in vectors.items()}
 
@@ -150,13 +169,20 @@ def _cosine(
     normed: Normed = {}
     for cell, protocol in learned.protocols.items():
         own = vectors[cell[0]]
-        models, tests = enrol_vectors(own, protocol.enrolment_groups), own.subset(protocol.test_ids)
-        plain[cell] = cosine_scores(models, tests)
+        trials = HeardTrials.of(protocol, own)
+        models, tests = enrol_vectors(own, trials.groups), own.subset(trials.test_ids)
+        scores = cosine_scores(models, tests)
+        plain[cell] = trials.spread(scores)
 
-        def normalise(cell: Cell = cell, models: Embeddings = models, tests: Embeddings = tests) -> np.ndarray:
+        def normalise(
+            trials: HeardTrials = trials,
+            models: Embeddings = models,
+            tests: Embeddings = tests,
+            scores: np.ndarray = scores,
+        ) -> np.ndarray:
             cohort = vectors["self"].subset(list(learned.cohort(recognition.cohort)))
             on_cohort, on_tests = cosine_scores(models, cohort), cosine_scores(cohort, tests)
-            return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
+            return trials.spread(normalised(scores, on_cohort, on_tests, recognition, trials))
 
         normed[cell] = normalise
     return plain, normed
@@ -174,15 +200,22 @@ def _plda(
     normed: Normed = {}
     for cell, protocol in learned.protocols.items():
         own = vectors[cell[0]]
-        models, tests = plda.enrol(own, protocol.enrolment_groups, by=by), own.subset(protocol.test_ids)
-        plain[cell] = plda.scores(models, tests, device=device)
+        trials = HeardTrials.of(protocol, own)
+        models, tests = plda.enrol(own, trials.groups, by=by), own.subset(trials.test_ids)
+        scores = plda.scores(models, tests, device=device)
+        plain[cell] = trials.spread(scores)
 
-        def normalise(cell: Cell = cell, models: PldaModels = models, tests: Embeddings = tests) -> np.ndarray:
+        def normalise(
+            trials: HeardTrials = trials,
+            models: PldaModels = models,
+            tests: Embeddings = tests,
+            scores: np.ndarray = scores,
+        ) -> np.ndarray:
             songs = learned.cohort(recognition.cohort)
             cohort = plda.enrol(vectors["self"], songs, by=by)
             on_cohort = plda.scores(models, vectors["self"].subset(list(songs)), device=device)
             on_tests = plda.scores(cohort, tests, device=device)
-            return normalised(plain[cell], on_cohort, on_tests, recognition, learned.protocols[cell])
+            return trials.spread(normalised(scores, on_cohort, on_tests, recognition, trials))
 
         normed[cell] = normalise
     return plain, normed
@@ -193,7 +226,7 @@ def normalised(
     models_on_cohort: np.ndarray,
     cohort_on_tests: np.ndarray,
     recognition: RecognitionBlock,
-    protocol: RecognitionProtocol,
+    protocol: RecognitionProtocol | HeardTrials,
 ) -> np.ndarray:
     """Apply s-norm with the parameters of the run.
 
@@ -203,7 +236,7 @@ def normalised(
         As `artist_transfer.recognition.scoring.s_norm` takes them.
     recognition : RecognitionBlock
         How many of the cohort.
-    protocol : RecognitionProtocol
+    protocol : RecognitionProtocol or HeardTrials
         Names, for errors.
 
     Returns

@@ -82,7 +82,7 @@ def fit_frame_models(
         entry |= {"ivector": None, "skipped": {}}
         if "ivector" in families:
             try:
-                folder, history = fit.ivector(ids, ubm)
+                folder, history = fit.ivector(ids, ubm, label)
                 entry["ivector"] = folder.as_posix()
                 rows += [(fold, size, "total variability", step, value) for step, value in enumerate(history)]
             except ArtistTransferError as error:
@@ -124,7 +124,7 @@ class _Fitting:
             gmm.save(folder)
         return folder, read_json(folder / HISTORY)["objective"]
 
-    def ivector(self, ids: Sequence[str], ubm: Path) -> tuple[Path, list[float]]:
+    def ivector(self, ids: Sequence[str], ubm: Path, label: str) -> tuple[Path, list[float]]:
         """Fit a total variability, or find it; give its folder and the objective by iteration."""
         from artist_transfer.recognition.gmm import DiagonalGmm, baum_welch
         from artist_transfer.recognition.ivector import fit_total_variability
@@ -139,9 +139,10 @@ class _Fitting:
             squares = None
             if settings["update_sigma"]:
                 squares = squares_by_mixture(gmm, self.frames, ids, device=self.device)
-            model, history = fit_total_variability(
-                gmm, statistics, second=squares, seed=self.seed, device=self.device, **settings
-            )
+            with bars.training_bar(f"total variability, {label}") as progress:
+                model, history = fit_total_variability(
+                    gmm, statistics, second=squares, seed=self.seed, device=self.device, progress=progress, **settings
+                )
             write_json(folder / HISTORY, {"objective": history})
             model.save(folder)
         return folder, read_json(folder / HISTORY)["objective"]

@@ -30,7 +30,7 @@ def early(net: Mapping[str, Embeddings], ivector: Mapping[str, Embeddings], lear
     Returns
     -------
     dict of target to Embeddings
-        Of the training songs and those of the trials.
+        Of the training songs and those of the trials, as far as both hear them.
     """
     from artist_transfer.recognition.fusion import fit_early_fusion
 
@@ -41,6 +41,7 @@ def early(net: Mapping[str, Embeddings], ivector: Mapping[str, Embeddings], lear
         for (name, _), protocol in learned.protocols.items():
             if name == target:
                 ids |= set(protocol.enrolments["track_id"]) | set(protocol.test_ids)
+        ids.intersection_update(net[target].track_ids, ivector[target].track_ids)
         found[target] = fitted.transform([one[target].subset(sorted(ids)) for one in (net, ivector)])
     return found
 

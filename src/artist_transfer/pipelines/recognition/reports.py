@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from artist_transfer.pipelines.recognition.params import RecognitionBlock
+from artist_transfer.pipelines.recognition.unheard import unheard_note
 from artist_transfer.provenance import git_state
 
 log = logging.getLogger(__name__)
@@ -231,6 +232,7 @@ def _counts(
 
 def _notes(protocol: dict[str, Any], systems: dict[str, Any]) -> list[str]:
     notes = [f"{system} was not scored: {reason}." for system, reason in systems["skipped"].items()]
+    notes += [unheard_note(encoder, what) for encoder, what in systems.get("unheard", {}).items()]
     for target, names in protocol.get("known artists", {}).items():
         if names:
             some = f"{', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"

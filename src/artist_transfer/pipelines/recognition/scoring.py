@@ -26,8 +26,9 @@ from artist_transfer.pipelines.recognition.encoders import (
     mfcc_encoder,
     net_encoder,
 )
-from artist_transfer.pipelines.recognition.params import RecognitionBlock, read_families
+from artist_transfer.pipelines.recognition.params import FUSED, RecognitionBlock, read_families
 from artist_transfer.pipelines.recognition.protocols import ROLES, protocols_of, targets_of
+from artist_transfer.pipelines.recognition.unheard import heard_songs, unheard_note, unheard_songs, why_dead
 
 if TYPE_CHECKING:
     from artist_transfer.evaluation.embeddings import Embeddings
@@ -48,10 +49,13 @@ class Board:
         In order.
     skipped : dict of system to reason
         What was not possible.
+    unheard : dict of encoder to dict
+        What `artist_transfer.pipelines.recognition.unheard.unheard_songs` found.
     """
 
     entries: list[tuple[str, str, str, int | None, Scores]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    unheard: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, encoder: str, scoring: str, trial: int | None, scores: Scores) -> None:
         """Keep a system's scores."""
@@ -62,6 +66,22 @@ class Board:
         if system not in self.skipped:
             log.warning("%s is not scored: %s", system, reason)
         self.skipped[system] = reason
+
+    def hear(
+        self, encoder: str, trial: int | None, vectors: Mapping[str, Embeddings], learned: Learned
+    ) -> dict[str, Embeddings] | None:
+        """Leave out songs that an encoder hears nothing in, and keep which; None if it is dead."""
+        heard = heard_songs(vectors)
+        unheard = unheard_songs(heard, learned)
+        dead = why_dead(unheard)
+        if dead is not None:
+            self.skip(encoder, dead)
+            return None
+        if unheard:
+            name = encoder if trial is None else f"{encoder}, net {trial}"
+            log.warning("%s", unheard_note(name, unheard))
+            self.unheard[name] = unheard
+        return heard
 
 
 def score_trials(
@@ -112,7 +132,8 @@ def score_trials(
         ``scores``: system, encoder, scoring, artists, fold, trial, target, role, and the file of each matrix (model,
         test song), in the order of the protocol.
     recognition_system_facts : dict
-        ``systems``, and ``skipped`` with the reason.
+        ``systems``, ``skipped`` with the reason, and ``unheard``: by encoder and target the songs that it hears nothing
+        in, and how many of their trials are scored 0.
     """
     from artist_transfer.training.devices import pin_threads, resolve_device
 
@@ -125,6 +146,7 @@ def score_trials(
         f"{net['system']} (fold {net['fold']}, seed {net['seed']})": f"the net failed: {net['reason']}"
         for net in artist_nets_manifest.get("failed", [])
     }
+    unheard: dict[str, dict[str, Any]] = {}
     for (fold, size), songs in artist_set_table[artist_set_table["kind"] == "artist"].groupby(["fold", "set"]):
         learned = _learned(songs, recognition_song_table, targets, int(fold), song_frames_manifest)
         nets = [net for net in artist_nets_manifest["nets"] if (net["fold"], net["artists"]) == (int(fold), int(size))]
@@ -140,6 +162,7 @@ def score_trials(
         common = {"fold": int(fold), "artists": int(size)}
         rows += [common | row | {"file": (folder / row["file"]).as_posix()} for row in told["scores"]]
         skipped |= {f"{system} (fold {fold}, {size} artists)": why for system, why in told["skipped"].items()}
+        unheard |= {f"{encoder} (fold {fold}, {size} artists)": what for encoder, what in told["unheard"].items()}
     rows = _complete(rows, skipped)
     if not rows:
         raise ArtistTransferError(
@@ -147,7 +170,7 @@ def score_trials(
             + ("; ".join(f"{system}: {why}" for system, why in skipped.items()) or "there is no set of artists")
         )
     systems = list(dict.fromkeys(row["system"] for row in rows))
-    return {"scores": rows}, {"systems": systems, "skipped": skipped}
+    return {"scores": rows}, {"systems": systems, "skipped": skipped, "unheard": unheard}
 
 
 def _score(
@@ -161,7 +184,10 @@ def _score(
 ) -> None:
     vectors: dict[tuple[str, int | None], dict[str, Embeddings]] = {}
     for encoder in encoders:
-        own = {name: encoder.vectors(target) for name, target in targets.items()}
+        given = {name: encoder.vectors(target) for name, target in targets.items()}
+        own = board.hear(encoder.name, encoder.trial, given, learned)
+        if own is None:
+            continue
         vectors[encoder.name, encoder.trial] = own
         _score_vectors(board, encoder.name, encoder.trial, own, learned, recognition, where)
         if recognition.discriminant is not None:
@@ -177,11 +203,16 @@ def _score(
         frame_scores.add_gmm_ubm(board, frames, learned, recognition, where)
     fused = _fused(encoders, recognition)
     for trial in [encoder.trial for encoder in encoders if encoder.name == fused]:
-        if (IVECTOR, None) not in vectors:
-            break
+        missing = [part for part in ((fused, trial), (IVECTOR, None)) if part not in vectors]
+        if missing:
+            for family in [one for one in FUSED if one in families]:
+                board.skip(family, f"there are no vectors by {' and '.join(name for name, _ in missing)}")
+            continue
         if "early" in families:
-            both = fusions.early(vectors[fused, trial], vectors[IVECTOR, None], learned)
-            _score_vectors(board, "early", trial, both, learned, recognition, where)
+            given = fusions.early(vectors[fused, trial], vectors[IVECTOR, None], learned)
+            both = board.hear("early", trial, given, learned)
+            if both is not None:
+                _score_vectors(board, "early", trial, both, learned, recognition, where)
         if "late" in families:
             fusions.add_late(board, fused, trial, learned)
 
@@ -276,7 +307,7 @@ def _key(
     chosen = recognition.model_dump(exclude={"protocol", "recogniser", "score_lists", "resamples", "level", "seed"})
     return fingerprint(
         "recognition scores",
-        2,
+        3,
         list(learned.train_ids),
         {f"{target} {role}": protocol.hash for (target, role), protocol in learned.protocols.items()},
         [(net["kind"], net["seed"], Path(net["folder"]).name) for net in nets],
@@ -313,5 +344,5 @@ def _write(folder: Path, board: Board) -> None:
             files.append(file)
             row = {"system": system, "encoder": encoder, "scoring": scoring, "trial": trial}
             rows.append(row | {"target": target, "role": role, "file": file})
-    write_json(folder / LIST, {"scores": rows, "skipped": board.skipped})
+    write_json(folder / LIST, {"scores": rows, "skipped": board.skipped, "unheard": board.unheard})
     commit_folder(folder, files=[*files, LIST], details={"systems": len(board.entries)})
