@@ -16,5 +16,9 @@ class DeviceLost(Exception):  # noqa: N818
     """
 
 
+class DiskFull(DeviceLost):
+    """A disk without room: whatever would follow could be computed, but not kept."""
+
+
 class ArtistTransferWarning(UserWarning):
     """Something that does not stop the run but that its reader has to know."""

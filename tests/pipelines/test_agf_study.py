@@ -101,11 +101,24 @@ def test_ablations_name_what_the_corpus_cannot_carry(studied: Project) -> None:
     assert pd.isna(table.loc[("targets", "soft"), "f1_macro_difference"])
     hard = table.loc[("targets", "hard")]
     assert hard["log_loss_difference"] == pytest.approx(hard["log_loss"] - table.loc[("targets", "soft"), "log_loss"])
+    assert hard["log_loss"] != table.loc[("targets", "soft"), "log_loss"]
+    assert table.loc[("groups", "2"), "log_loss"] != table.loc[("groups", "4"), "log_loss"]
     scores = studied.table("study_score_table").set_index("case")
     assert table.loc[("targets", "soft"), "log_loss"] == pytest.approx(scores.loc["gm-mtn", "log_loss"], abs=1e-12)
     groups = studied.table("study_groups_table")
     assert set(groups["feature_set"]) == {"m"}
     assert set(groups.loc[groups["groups"] == 160, "status"]) == {"skipped"}
+
+
+def test_each_ablated_value_has_nets_and_predictions_of_its_own(studied: Project) -> None:
+    """Those of the run's own values are the study's; hard targets and two groups add a net for each of two seeds."""
+    own = {Path(net["folder"]).name for net in nets_of(studied)}
+    cache = studied.path / "data/cache"
+    made = {path.parent.name for path in cache.glob("nets/*/manifest.json")} - own
+    details = [json.loads((cache / "nets" / name / "manifest.json").read_text())["details"] for name in made]
+    outputs = sorted((net["training"]["seed"], net["config"]["outputs"]["m"]) for net in details)
+    assert outputs == [(0, 2), (0, 4), (1, 2), (1, 4)]
+    assert len(list(cache.glob("study/*/manifest.json"))) == 2 * (len(CASES) + 2)
 
 
 def test_mlflow_has_a_parent_and_a_child_for_every_case_and_seed(studied: Project) -> None:

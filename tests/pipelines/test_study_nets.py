@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.models.dcnn import DcnnConfig
@@ -173,8 +176,46 @@ def test_a_feature_set_without_factors_is_told_what_is_left(cases: str, words: s
     assert words in str(caught.value)
 
 
-def learn(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, *, ablated: str | None, mfcc: pd.DataFrame) -> dict[str, Any]:
+@pytest.mark.parametrize(("width", "failed"), [(0.05, {"g-wstn2", "g-wstn3"}), (4.0, set())])
+def test_a_wide_net_that_has_no_size_fails_alone(
+    width: float, failed: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def train(jobs: Any, *_: Any) -> list[Any]:
+        trained.extend(job.label.split(", ")[-1] for job in jobs)
+        return [SimpleNamespace(folder=Path("nets"), history=[]) for _ in jobs]
+
+    monkeypatch.setattr(nets, "_train_all", train)
+    monkeypatch.setattr(learning, "train_params", lambda *_, **__: SimpleNamespace(epochs=7))
+    around = SimpleNamespace(training=TrainingBlock(width=width), front_end=FRONT_END)
+    cases = parse_cases("g+g-wstn2+g-wstn3+g-wstn4")
+    found = {net["net"]: net for net in nets.all_nets(cases, setting(around=around), [0])}
+    assert list(found) == [case.name for case in cases]
+    assert {name for name, net in found.items() if net["reason"]} == failed
+    assert set(trained) == set(found) - failed
+    assert {net["epochs"] for net in found.values()} == {7}
+    for name in failed:
+        assert re.match(r"training\.width=0\.05: .*no width gives .* Allowed are", found[name]["reason"])
+    table = grid._case_table(cases, list(found.values()), dict.fromkeys(failed, "no size")).set_index("case")
+    assert set(table.index[table["n_parameters"].isna()]) == failed | {"prior", "mfcc_logreg"}
+    assert set(table.index[table["width"].isna()]) == failed | {"prior", "mfcc_logreg"}
+    assert table.loc["g-stn", "width"] == width
+
+
+def test_when_no_net_has_a_size_nothing_is_trained() -> None:
+    around = SimpleNamespace(training=TrainingBlock(width=0.05, epochs=1), front_end=FRONT_END, seed=0, threads=1)
+    around.device = torch.device("cpu")
+    (net,) = nets.all_nets(parse_cases("g-wstn2"), setting(around=around), [0])
+    assert net["folder"] is None
+    assert "training.width=0.05" in net["reason"]
+
+
+def learn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, *, ablated: str | None, mfcc: pd.DataFrame, **changed: Any
+) -> dict[str, Any]:
     around = SimpleNamespace(training=TrainingBlock(), front_end=FRONT_END, device="cpu", threads=1)
+    around.__dict__.update(changed)
     monkeypatch.setattr(learning, "surroundings", lambda *_: around)
     monkeypatch.setattr(nets, "train_nets", lambda *_, **__: [])
     facts = {"cases": ["g-stn"], "ablated_case": ablated, "seeds": [0], "split_seeds": [0]}
@@ -190,3 +231,33 @@ def test_the_ablated_case_is_checked_before_any_training(monkeypatch: pytest.Mon
     assert "study.ablations.choices=none" in str(caught.value)
     assert learn(monkeypatch, tmp_path, ablated="gm-mtn", mfcc=factors())["nets"] == []
     assert learn(monkeypatch, tmp_path, ablated=None, mfcc=factors().iloc[:0])["nets"] == []
+
+
+@pytest.mark.parametrize(
+    ("distributed", "words"),
+    [
+        ({"processes": 4}, r"training\.distributed\.processes = 4, but torch sees 1 GPU"),
+        ({"nodes": 2, "rendezvous": "somewhere"}, r"training\.distributed\.rendezvous must be host:port"),
+    ],
+)
+def test_processes_that_cannot_be_had_end_the_study_before_the_first_net(
+    distributed: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    table = usable().assign(n_frames=100, shard=0, offset=0)
+    monkeypatch.setattr("tests.pipelines.test_study_nets.usable", lambda: table)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(nets, "all_nets", lambda *_, **__: pytest.fail("a net was begun"))
+    training = TrainingBlock.model_validate({"epochs": 1, "distributed": distributed})
+    changed = {"training": training, "device": torch.device("cuda"), "seed": 0, "mel_manifest": {}}
+    with pytest.raises(ArtistTransferError, match=words):
+        learn(monkeypatch, tmp_path, ablated=None, mfcc=factors(), **changed)
+
+
+def test_frames_that_the_fast_engine_cannot_work_on_end_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    far = SimpleNamespace(frames=torch.zeros(1), device=torch.device("cuda"), place="CPU")
+    monkeypatch.setattr(learning, "rank_store", lambda *_: far)
+    around: Any = SimpleNamespace(training=TrainingBlock(engine="fast"), mel_manifest={}, device=far.device)
+    with pytest.raises(ArtistTransferError, match=r"training\.engine: 'fast' needs the frames in the memory"):
+        learning.store_for_all(around, usable())
+    around.training = TrainingBlock()
+    assert learning.store_for_all(around, usable()) is far

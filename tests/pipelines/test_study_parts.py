@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,6 +116,30 @@ def test_a_corpus_with_one_genre_cannot_be_studied() -> None:
         split_for_study(tracks().assign(genre_top="rock"), {"split_seeds": [0]}, "stratified", SplittingBlock(), 1)
 
 
+def test_a_fold_without_a_labelled_test_track_is_refused_before_any_work() -> None:
+    table = tracks()
+    table.loc[table["artist_id"].isin(["a0", "a1"]), "genre_top"] = None  # each of them alone in one of ten folds
+    plan: dict[str, Any] = {"split_seeds": [0]}
+    words = r"split=artist_disjoint, folds=10 .*no test track of fold \d has a genre \(40 of 48 .*fewer folds"
+    with pytest.raises(ArtistTransferError, match=words):
+        split_for_study(table, plan, "artist_disjoint", SplittingBlock(), 10)
+    split_for_study(table, plan, "artist_disjoint", SplittingBlock(), 3)
+    split_for_study(table, plan, "stratified", SplittingBlock(), 1)
+
+
+def test_an_official_split_has_to_have_genres_on_both_sides() -> None:
+    table = tracks().assign(official_split=["training"] * 32 + ["test"] * 16)
+    plan: dict[str, Any] = {"split_seeds": [0]}
+    for wrong, words in (
+        (table["official_split"] == "test", "no test track of fold 0 has a genre .* another split"),
+        ((table["official_split"] == "training") & (table["genre_top"] == "folk"), "fewer than two genres"),
+    ):
+        unlabelled = table.assign(genre_top=table["genre_top"].mask(wrong, None))
+        with pytest.raises(ArtistTransferError, match=f"split=official.*{words}"):
+            split_for_study(unlabelled, plan, "official", SplittingBlock(), 1)
+    split_for_study(table, plan, "official", SplittingBlock(), 1)
+
+
 def test_each_ablation_changes_one_thing_and_has_the_runs_own_value() -> None:
     block = AblationBlock(dictionary="256+512", groups="10+40")
     found = list(ablations.variants(block, CHOICE, artists_known=True))
@@ -137,8 +163,13 @@ def test_without_artists_there_is_no_split_by_artist() -> None:
     assert [v.value for v in ablations.variants(block, choice, artists_known=False)] == ["stratified"]
 
 
-@pytest.mark.parametrize(("tasks", "case"), [("gsedm", "gm-mtn"), ("gs", "gs-mtn"), ("sd", "d-stn"), ("g", None)])
-def test_the_ablated_case_is_genre_and_the_last_factor_task(tasks: str, case: str | None) -> None:
+@pytest.mark.parametrize(
+    ("tasks", "case"),
+    [("gsedm", "gm-mtn"), ("gs", "gs-mtn"), ("sd", "d-stn"), ("ges", "ge-mtn"), ("ms", "m-stn"), ("g", None)],
+)
+def test_the_ablated_case_is_genre_and_a_factor_task_with_a_dictionary_if_there_is_one(
+    tasks: str, case: str | None
+) -> None:
     found = ablations.ablated_case(AblationBlock(), tasks)
     assert (found.name if found else None) == case
 

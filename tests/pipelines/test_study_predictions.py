@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +14,11 @@ import pandas as pd
 import pytest
 import torch
 
-from artist_transfer.errors import DeviceLost, NothingToFit
+from artist_transfer.errors import ArtistTransferError, DeviceLost, DiskFull, NothingToFit
 from artist_transfer.pipelines.agf_study import grid, open_choices, predictions, scratch, trials
+from artist_transfer.pipelines.agf_study import nets as nets_module
 from artist_transfer.pipelines.agf_study.params import AblationBlock, StudyBlock
+from artist_transfer.pipelines.feature_learning import learning
 from artist_transfer.pipelines.feature_learning.params import TrainingBlock
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
 from artist_transfer.pipelines.splitting.params import SplittingBlock
@@ -144,6 +148,9 @@ def test_a_case_that_fails_says_what_kind_of_failure_it_was(
         "g-wstn2": "fold 0, seed 0: KeyError: 'p_rock'",
     }
     assert [table["case"].iloc[0] for table in tables] == ["g-stn", "gm-mtn"]
+    monkeypatch.setattr(probing, "probe_fold", lambda *_, **__: (predicted().iloc[:0], ""))
+    (empty,), _ = predictions.predict_all(parse_cases("g-wstn2"), setting(tmp_path), nets, [0])
+    assert len(empty) == 0  # and no bare error
     assert not list((tmp_path / "study" / "features").glob("*"))
 
 
@@ -179,14 +186,50 @@ def test_a_baseline_that_fails_is_a_row_with_its_reason(
     assert set(table["case"]) == {"g-stn", "prior"}
 
 
-def test_a_study_of_which_all_has_failed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> pd.DataFrame:
-        raise OSError("the disk is gone")
+def test_a_study_without_a_case_that_is_done_says_so_whatever_the_baselines_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "predict_baselines", lambda *_, **__: ([predicted(case="prior", seed=0)], {}))
+    nets = [net(f"{task}-stn", reason=f"boom {task}", folder=None) for task in "gsedm"]
+    with pytest.raises(ArtistTransferError) as caught:
+        evaluate(tmp_path, monkeypatch, nets, [f"{task}-stn" for task in "gsedm"])
+    assert str(caught.value) == (
+        "all 5 cases of the study failed, so there is nothing to compare. g-stn: fold 0, seed 0: net g-stn: boom g; "
+        "s-stn: fold 0, seed 0: net s-stn: boom s; e-stn: fold 0, seed 0: net e-stn: boom e; 2 more, by the warnings "
+        "above"
+    )
 
-    for name in ("mfcc_statistics_of", "prior_table"):
-        monkeypatch.setattr(probing, name, broken)
-    with pytest.raises(Exception, match=r"all 3 cases of the study failed; the first, g-stn: .*: boom"):
-        evaluate(tmp_path, monkeypatch, [net("g-stn", reason="boom", folder=None)], ["g-stn"])
+
+def full(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def full_in_other_words(*_: Any, **__: Any) -> Any:
+    raise ArtistTransferError("rank 1 failed: I/O error: No space left on device (os error 28)")
+
+
+def full_while_something_is_written(*_: Any, **__: Any) -> Any:
+    try:
+        raise OSError(errno.EDQUOT, "out of room")
+    except OSError as error:
+        raise ArtistTransferError("the checkpoint cannot be written") from error
+
+
+@pytest.mark.parametrize("way", [full, full_in_other_words, full_while_something_is_written])
+def test_a_full_disk_ends_the_study_and_fails_no_case(
+    way: Any, kept: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "mfcc_statistics_of", way)
+    with pytest.raises(DiskFull, match=r"a disk is full \(.*Make room and run the same command again"):
+        evaluate(tmp_path, monkeypatch, NETS, ["g-stn"])  # a baseline
+    monkeypatch.setattr(probing, "probe_fold", way)
+    with pytest.raises(DiskFull, match="a disk is full"):
+        predictions.predict_all(parse_cases("gm-mtn"), setting(tmp_path), NETS, [0])
+    around = SimpleNamespace(training=TrainingBlock.model_validate({"distributed": {"processes": 2}}))
+    monkeypatch.setattr(learning, "train_one", way)
+    job: Any = SimpleNamespace(label="g", config=None, targets=None, params=None)
+    with pytest.raises(DiskFull, match="a disk is full"):
+        nets_module._train_all([job, job], SimpleNamespace(around=around), usable(), print)  # type: ignore[arg-type]
 
 
 def test_features_have_one_precision_in_all_folds_and_for_any_number_of_tasks(
@@ -243,7 +286,7 @@ def test_a_second_study_says_what_it_waits_for(
 
 
 def test_each_ablation_says_what_came_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fold = {"skipped": None, "task": "m", "n_groups": 9, "n_words": 100}
+    fold = {"skipped": None, "task": "m", "n_groups": 9, "n_artists": 9, "n_words": 100}
     monkeypatch.setattr(trials, "factors_of", lambda *_, **__: ({}, {"m": {"folds": {"0": fold}}}))
 
     def predict(_: Any, variant: Any, *__: Any) -> Any:

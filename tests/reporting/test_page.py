@@ -89,7 +89,7 @@ def test_the_least_that_a_run_can_have(inputs: dict[str, Any]) -> None:
     )
     assert "No track was left out." in words
     assert "No net was trained" in words
-    assert "learnt no artist group factors" in words
+    assert "learned no artist group factors" in words
     assert "nothing can be said" in words
     assert "Corpus: fma, fma" in words
     assert "features of a file" in words

@@ -58,6 +58,16 @@ def test_sentences_come_before_tables(page: str) -> None:
     assert "optimistic" not in words
 
 
+def test_what_one_seed_shows_is_shown_for_its_nets(page: str) -> None:
+    said = ("Shown for these nets (one seed)", "shown is shown for these nets", "Better is better for these nets")
+    words = words_of(render_study(**builder.study(n_replicates=1)))
+    for text in (*said, "the second, each for these nets (one seed);"):
+        assert text in words
+        assert text not in words_of(page)
+    assert "Shown," not in words
+    assert "Shown, in the paper's direction" in words_of(page)
+
+
 def test_shared_artists_and_leaking_factors_are_red() -> None:
     study = builder.study()
     study["facts"] |= {"split": "stratified", "fit_on": "all"}

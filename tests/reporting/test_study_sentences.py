@@ -15,9 +15,11 @@ from artist_transfer.reporting import study_counts, study_opening, study_sentenc
 
 
 def one(
-    name: str, effect: tuple[float, float, float], p: float, metric: str = "log_loss"
+    name: str, effect: tuple[float, float, float], p: float, metric: str = "log_loss", *, n_seeds: int = 3
 ) -> study_sentences.StudyFinding:
-    rows = builder.comparison_rows(name, "Does it help?", "gsedm-mtn", "B", effects={metric: effect}, p=p)
+    rows = builder.comparison_rows(
+        name, "Does it help?", "gsedm-mtn", "B", effects={metric: effect}, p=p, n_seeds=n_seeds
+    )
     (found,) = study_sentences.findings(pd.DataFrame(rows))
     return found
 
@@ -37,6 +39,22 @@ def test_shown_against_it() -> None:
     assert found.kind == "against"
     assert "In log loss B is better than gsedm-mtn" in found.sentence
     assert "the other way than the paper has it" in found.sentence
+
+
+def test_what_one_seed_shows_is_shown_for_its_nets() -> None:
+    found = one("all_vs_g:mtn", (-0.08, -0.12, -0.04), 0.012, n_seeds=1)
+    assert found.kind == "paper"
+    assert found.ending == "Shown for these nets (one seed), in the paper's direction"
+    assert found.sentence.startswith("In log loss, for these nets (one seed), gsedm-mtn is better than B (−0.080,")
+    assert study_sentences.summary([found]).endswith(" What is shown is shown for these nets (one seed).")
+    other = one("all_vs_g:mtn", (0.01, -0.05, 0.07), 0.6, n_seeds=1)
+    assert other.ending == "Not shown"
+    several = one("all_vs_g:mtn", (-0.08, -0.12, -0.04), 0.012, n_seeds=2)
+    assert several.ending == "Shown, in the paper's direction"
+    for each in (several, other):
+        assert "seed" not in each.sentence + study_sentences.summary([each])
+    older = builder.comparison_table().drop(columns="n_seeds")
+    assert {each.one_seed for each in study_sentences.findings(older)} == {False}
 
 
 def test_not_shown_is_never_no_difference() -> None:

@@ -205,6 +205,22 @@ def test_one_artist_has_no_p_and_no_choice() -> None:
     assert set(left_out) == {f"best_vs_wide:{a}:{n}" for a in ("stn", "mtn") for n in (2, 3)}
 
 
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_the_seeds_behind_a_comparison_are_counted(n_seeds: int) -> None:
+    table, _ = compare(*small_study(n_replicates=n_seeds), tasks=SMALL)
+    assert set(table["n_seeds"]) == {n_seeds}
+
+
+def test_controls_ask_for_the_likeness_of_artists_not_for_any_information() -> None:
+    asked = {x.name: x.question for x in planned(case_table(SMALL), tasks=SMALL)}
+    assert asked["true_vs_shuffled:mtn"] == (
+        "Is it who is like whom that helps, not any second task that tells artists apart (MTN)?"
+    )
+    assert asked["shuffled_vs_g:stn"] == (
+        "Does a second task help that tells artists apart but whose groups mean nothing (STN)?"
+    )
+
+
 def test_the_verdict() -> None:
     assert verdict("log_loss", -0.1, 0.01, 0.05) == "first better"
     assert verdict("log_loss", 0.1, 0.01, 0.05) == "second better"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import signal
+import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,9 @@ from types import ModuleType
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
-from artist_transfer.errors import ArtistTransferError, DeviceLost
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning, DeviceLost, DiskFull
 from artist_transfer.training import side_by_side as module
 from artist_transfer.training.checkpoints import Interrupted, load_checkpoint, only_one
 from artist_transfer.training.engine import FastEngine
@@ -227,6 +230,27 @@ def test_whatever_a_net_fails_of_does_not_hurt_the_others(
     monkeypatch.setattr(module.NetPlace, "finish", finish)
     results = train_many(problem, tmp_path, [make_job(problem, seed=seed) for seed in range(3)], at_once=2)
     assert [type(result) for result in results] == [TrainedNet, kind, TrainedNet]
+
+
+@pytest.mark.parametrize("where", ["checkpoint", "history", "weights"])
+def test_a_full_disk_is_the_end_of_all(
+    problem: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        if where == "weights":
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    name = {"checkpoint": "checkpoints.write_json", "history": "finished.write_json"}.get(where)
+    place = f"artist_transfer.training.{name}" if name else "safetensors.torch.save_file"
+    jobs = [make_job(problem, seed=seed, checkpoint_every_s=1e-6 if name else 60.0) for seed in range(4)]
+    with monkeypatch.context() as patch, pytest.raises(DiskFull, match=r"a disk is full \(.*No space left"):
+        patch.setattr(place, full)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ArtistTransferWarning)
+            train_many(problem, tmp_path, jobs, at_once=2)
+    assert len(folders(tmp_path)) == 2  # the other two have not been tried
+    nets_of(train_many(problem, tmp_path, jobs, at_once=2))
 
 
 @pytest.mark.parametrize("where", ["training", "finishing"])

@@ -1,7 +1,10 @@
-"""Factors shuffled among artists: a second task of the same kind that says nothing about the artist.
+"""Factors shuffled among artists: a second task whose targets are dealt out anew among the artists.
 
-A net that learns from such factors as well as from the true ones has learnt nothing from the factors: what a second
-task gives by being there at all, a regularisation, is what the shuffled one gives.
+It still tells artists apart, for all tracks of an artist have one distribution that hardly any other artist has; but
+its groups mean nothing, for two artists who share one need have nothing in common. The likeness between artists is all
+that is destroyed. A net that learns from such factors as well as from the true ones has taken nothing from who is like
+whom: what else the true ones give, a regularisation or the artists' identity, the shuffled ones give too. A task
+without any information they are not.
 """
 
 from __future__ import annotations

@@ -38,14 +38,23 @@ def save_net(
     -------
     dict
         The details as written.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the weights cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder = Path(folder)
     family = "artist" if isinstance(net, ArtistNet) else "dcnn"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(tensors, temporary)
+    try:
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file(tensors, temporary)
+    except SafetensorError as error:
+        raise ArtistTransferError(f"{folder / WEIGHTS}: the net cannot be written: {error}") from error
     write_json(folder / CONFIG, {"family": family, "config": asdict(net.config), "details": dict(details)})
     return commit_folder(folder, files=[WEIGHTS, CONFIG, *also], details=details)
 

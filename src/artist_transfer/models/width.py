@@ -10,6 +10,7 @@ from artist_transfer.models.dcnn import DcnnConfig
 
 TOLERANCE = 0.01
 _STEPS = 60
+_NARROWEST = 1 / 1024  # where every layer has one channel left
 
 
 def parameters_of(config: DcnnConfig) -> int:
@@ -60,11 +61,16 @@ def solve_width(config: DcnnConfig, nets: Sequence[DcnnConfig]) -> float:
         If no width comes within 1 %.
     """
     wanted = sum(parameters_of(net) for net in nets)
-    low, high = 1 / 16, 2.0 * max(1, len(nets))
 
     def count(width: float) -> int:
         return parameters_of(replace(config, width=width))
 
+    # the bounds widen only where nothing within them is near: a width that they hold stays the same to the last digit
+    low, high = 1 / 16, 2.0 * max(1, len(nets))
+    while count(low) > (1 + TOLERANCE) * wanted and low > _NARROWEST:
+        low /= 2
+    while count(high) < (1 - TOLERANCE) * wanted:
+        high *= 2
     for _ in range(_STEPS):  # the count grows with the width, in steps
         middle = (low + high) / 2
         low, high = (middle, high) if count(middle) < wanted else (low, middle)

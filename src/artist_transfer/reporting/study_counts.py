@@ -114,12 +114,12 @@ def reservations(
     if not any(row["kind"] == "control" for row in done):
         said.append(
             "No control was run (factors shuffled among the artists, artist identity), so a gain could as well come "
-            "from a second task of any kind."
+            "from any second task that tells artists apart."
         )
     elif pairs:
         said.append(
             "A gain of the real factors means something only where it is also one over the controls: the same factors "
-            "shuffled among the artists, and the artist's identity."
+            "shuffled among the artists, and the artist's identity. Both tell artists apart, and not who is like whom."
         )
     if not any(row["kind"] == "wide" for row in done):
         said.append("No wide net was run, so more tasks and more parameters are not told apart.")

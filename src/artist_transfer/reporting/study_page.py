@@ -59,7 +59,8 @@ def render_study(
     score_table : pd.DataFrame [columns: case, log_loss, log_loss_low, log_loss_high, log_loss_seed_sd, …]
     mean_table : pd.DataFrame [columns: group, architecture, n_cases, metric, value, low, high]
     comparison_table : pd.DataFrame
-        comparison, question, first, second, n_first, n_second, metric, effect, low, high, p, p_holm, verdict, note.
+        comparison, question, first, second, n_first, n_second, metric, effect, low, high, p, p_holm, verdict,
+        n_seeds, note.
     best_table : pd.DataFrame [columns: n_tasks, architecture, case, metric, value, low, high, honest_value, …]
     ablation_table : pd.DataFrame, optional [columns: ablation, value, case, status, reason, is_default, …]
     groups_table : pd.DataFrame, optional [columns: feature_set, groups, coherence, held_out_bound, n_artists, …]
@@ -143,11 +144,14 @@ def _figures(
             "(paper, FMA medium, stratified), computed from its table 4, of other music and without intervals.",
         )
     if len(comparison_table):
+        one_seed = any(map(study_tables.of_one_seed, comparison_table.to_dict("records")))
+        these = f", each {study_sentences.THESE_NETS}" if one_seed else ""
         drawn.draw(
             "forest",
             study_figures.forest_plot(comparison_table),
             f"Effect of each comparison {spread}, first side less second. After Holm's correction: blue circles, the "
-            "first side is better; orange squares, the second; open grey circles, no difference could be shown.",
+            f"first side is better; orange squares, the second{these}; open grey circles, no difference could be "
+            "shown.",
         )
     if len(score_table) and (score_table.get("n_replicates", pd.Series([1])) > 1).any():
         drawn.draw(

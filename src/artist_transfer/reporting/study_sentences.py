@@ -15,7 +15,7 @@ import pandas as pd
 
 from artist_transfer.reporting.scores import METRICS, SAID, number, percent, signed
 from artist_transfer.reporting.study_paper import paper_direction
-from artist_transfer.reporting.study_tables import reason_of, rows_of
+from artist_transfer.reporting.study_tables import of_one_seed, reason_of, rows_of
 from artist_transfer.reporting.study_views import COMPARISON_COLUMNS
 from artist_transfer.reporting.tables import p_text
 
@@ -28,6 +28,7 @@ ENDINGS = {
     "open": "Not shown",
 }
 """How a question can end."""
+THESE_NETS = "for these nets (one seed)"
 COUNTED = {
     "paper": "a difference is shown in the paper's direction in {}",
     "against": "against it in {}",
@@ -67,6 +68,8 @@ class StudyFinding:
         The statement with effect, interval and corrected p, by log loss and macro F1.
     details : str
         How many cases stand behind each side, and what else is to be known.
+    one_seed : bool
+        Whether it rests on the nets of one seed: no interval then holds how nets are drawn.
     """
 
     family: str
@@ -74,11 +77,13 @@ class StudyFinding:
     question: str
     sentence: str
     details: str
+    one_seed: bool = False
 
     @property
     def ending(self) -> str:
         """The kind in words."""
-        return ENDINGS[self.kind]
+        ending = ENDINGS[self.kind]
+        return ending.replace("Shown", f"Shown {THESE_NETS}") if self.one_seed else ending
 
 
 def findings(comparison_table: pd.DataFrame | None, *, level: float = 0.95) -> list[StudyFinding]:
@@ -136,14 +141,16 @@ def summary(found: Sequence[StudyFinding]) -> str:
     Returns
     -------
     str
-        One sentence.
+        One sentence, and another one if something is shown for the nets of one seed.
     """
     if not found:
         return "No comparison could be made, so nothing is shown."
     counts = {kind: sum(each.kind == kind for each in found) for kind in ENDINGS}
     said = [text.format(counts[kind]) for kind, text in COUNTED.items() if counts[kind] or kind != "mixed"]
     what = "question" if len(found) == 1 else "questions"
-    return f"Of {len(found)} {what}: {', '.join(said)}."
+    few = any(each.one_seed and each.kind != "open" for each in found)
+    tail = f" What is shown is shown {THESE_NETS}." if few else ""
+    return f"Of {len(found)} {what}: {', '.join(said)}.{tail}"
 
 
 def size_text(value: float) -> str:
@@ -159,7 +166,8 @@ def _finding(rows: Sequence[Mapping[str, Any]], level: float) -> StudyFinding:
     sides = [f"{first[side]}{_cases(first.get(f'n_{side}'))}" for side in ("first", "second")]
     family = FAMILIES.get(str(first["comparison"]).partition(":")[0], OTHERS)
     details = "; ".join([f"{sides[0]} less {sides[1]}", *_notes(rows)]) + "."
-    return StudyFinding(family, kind, str(first["question"]), sentence[:1].upper() + sentence[1:], details)
+    sentence = sentence[:1].upper() + sentence[1:]
+    return StudyFinding(family, kind, str(first["question"]), sentence, details, of_one_seed(first))
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -191,7 +199,8 @@ def _clause(row: Mapping[str, Any], ending: str, level: float) -> str:
     if ending == "open":
         return f"in {metric} no difference could be shown {numbers}: {_allowed(row, low, high, level)}"
     better, worse = ("first", "second") if row["verdict"] == "first better" else ("second", "first")
-    return f"in {metric} {row[better]} is better than {row[worse]} {numbers}{_beside_paper(row, ending)}"
+    of_these = f", {THESE_NETS}," if of_one_seed(row) else ""
+    return f"in {metric}{of_these} {row[better]} is better than {row[worse]} {numbers}{_beside_paper(row, ending)}"
 
 
 def _beside_paper(row: Mapping[str, Any], ending: str) -> str:

@@ -202,6 +202,21 @@ def _cells(pair: Mapping[str, Mapping[str, Any] | None], scores: Mapping[str, Ma
     return cells
 
 
+def of_one_seed(row: Mapping[str, Any]) -> bool:
+    """Tell whether a comparison rests on the nets of one seed, so that it can be shown for these alone.
+
+    Parameters
+    ----------
+    row : mapping
+        Of a table of comparisons; without ``n_seeds`` nothing is known.
+
+    Returns
+    -------
+    bool
+    """
+    return number(row.get("n_seeds")) == 1
+
+
 def reason_of(row: Mapping[str, Any]) -> str | None:
     """Return why a case was not done.
 

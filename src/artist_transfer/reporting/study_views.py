@@ -11,7 +11,7 @@ import pandas as pd
 from artist_transfer.reporting.paper import LABEL, TASK_NAMES
 from artist_transfer.reporting.scores import METRICS, UNITS, number, percent, signed
 from artist_transfer.reporting.study_paper import PAPER_METRICS, paper_direction
-from artist_transfer.reporting.study_tables import ARCHITECTURES, NOT_RUN, reason_of, rows_of
+from artist_transfer.reporting.study_tables import ARCHITECTURES, NOT_RUN, of_one_seed, reason_of, rows_of
 from artist_transfer.reporting.tables import Table, p_text, text_of, with_interval
 
 ABLATIONS = {
@@ -118,7 +118,7 @@ def view_4(table: pd.DataFrame, *, level: float = 0.95) -> tuple[Table, Table]:
         frozenset({2, 3, 4}),
         frozenset(k for k, (row, each) in enumerate(lines) if row[f"{each}_status"] == "failed"),
         "Wide nets learn genre alone and have as many parameters as that number of nets. Controls: a is the artist's "
-        "identity as a task, capital letters are the factors shuffled among the artists.",
+        "identity, capital letters are the factors shuffled among the artists, whose groups then mean nothing.",
     )
     return first, second
 
@@ -185,7 +185,8 @@ def comparisons(comparison_table: pd.DataFrame | None, *, level: float = 0.95) -
     Table
     """
     rows = []
-    for row in rows_of(comparison_table, COMPARISON_COLUMNS, "comparison_table"):
+    found = rows_of(comparison_table, COMPARISON_COLUMNS, "comparison_table")
+    for row in found:
         paper = paper_direction(row)
         effect, low, high = (number(row[key]) for key in ("effect", "low", "high"))
         rows.append(
@@ -208,6 +209,8 @@ def comparisons(comparison_table: pd.DataFrame | None, *, level: float = 0.95) -
         "with the bootstrap's standard error. Less log loss is better, more of the others. The verdict goes by p after "
         "Holm's correction; the intervals themselves are not corrected."
     )
+    if any(map(of_one_seed, found)):
+        note += " Better is better for these nets (one seed): no interval holds what another seed would change."
     caption = f"Every paired comparison, {percent(level)} intervals"
     return Table(caption, (*columns, LABEL), tuple(rows), frozenset(range(4, 8)) | {9}, note=note)
 

@@ -5,8 +5,8 @@ whose features stand side by side, ``g-wstn3`` one genre net as large as three n
 single-task net, so there is no ``g-mtn``.
 
 The paper's grid is all non-empty subsets of the five tasks, as STN and as MTN: 62 cells of its table 4, of which five
-name the same net twice. The controls have tasks without the information that is said to help: the same factors dealt
-out anew among the artists (capital letters), and the artist's identity (a).
+name the same net twice. The controls have tasks that tell artists apart without saying who is like whom: the same
+factors dealt out anew among the artists (capital letters), and the artist's identity (a).
 """
 
 from __future__ import annotations

@@ -9,7 +9,10 @@ Conventions
 * A multi-task net of one task is the single-task net: gs-mtn against s-mtn is gs-mtn against s-stn.
 * N + 1 tasks against N: pairs of a set and the same set less one task. Over the whole grid that is exactly the
   difference of the means of all sets of N + 1 and of N tasks (AGF, figure 3).
-* Shuffled factors: pairs of a set with g and the same set with all its factors shuffled.
+* Shuffled factors: pairs of a set with g and the same set with all its factors shuffled. These still tell artists
+  apart, so they are a control of the likeness between artists, not of all that a second task can say.
+* Nets of one seed: the resamples hold other artists and splits, not other draws of the nets, so what is shown is shown
+  for these nets. ``n_seeds`` says so; no comparison is without nets.
 
 References
 ----------
@@ -43,7 +46,7 @@ FIRST, SECOND, NEITHER = "first better", "second better", "no difference shown"
 BOTH = "both"
 ARCHITECTURES = (STN, MTN)
 COLUMNS = ["comparison", "question", "first", "second", "n_first", "n_second", "metric", "effect", "low", "high"]
-COLUMNS += ["p", "p_holm", "verdict", "note"]
+COLUMNS += ["p", "p_holm", "verdict", "n_seeds", "note"]
 _MOST_NAMED = 5
 
 
@@ -123,8 +126,9 @@ def compare(scores: CaseScores, case_table: pd.DataFrame, *, tasks: str = TASKS)
     comparison_table : pd.DataFrame
         study_comparison_table: three rows a comparison, one a metric: ``comparison, question, first, second,
         n_first, n_second`` (different cases behind each side), ``metric, effect`` (first less second), ``low, high``
-        (not corrected for the number of comparisons), ``p, p_holm, verdict, note``. The verdict is by p_holm at
-        1 − level; so few artists that no p can be small enough have none, and the note says so.
+        (not corrected for the number of comparisons), ``p, p_holm, verdict, n_seeds, note``. The verdict is by p_holm
+        at 1 − level; so few artists that no p can be small enough have none, and the note says so. Of one seed it
+        holds for these nets alone.
     left_out : dict of comparison to reason
 
     Warns
@@ -140,7 +144,8 @@ def compare(scores: CaseScores, case_table: pd.DataFrame, *, tasks: str = TASKS)
         made.remove(x)
     few = _too_few(len(made), scores)
     rows = [row for x in made for row in _rows(x, scores, choices, few)]
-    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("p_holm", "verdict")])
+    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("p_holm", "verdict", "n_seeds")])
+    table["n_seeds"] = len({replicate.seed for replicate in scores.sums.replicates})
     table["p_holm"] = table.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy()))
     alpha = 1 - scores.level
     table["verdict"] = [
@@ -314,12 +319,12 @@ def _shuffled(case_table: pd.DataFrame) -> Iterator[Comparison]:
         there = [str(row["tasks"]) for row in rows if row["kind"] == "control" and row["architecture"] == architecture]
         sets = [x for x in there if x[0] == "g" and x[1:] and not set(x[1:]) - set(SHUFFLED)]
         pairs = tuple((named(x.lower(), architecture), named(x, architecture)) for x in sets)
-        question = f"Is it the factors' information that helps, not a second task as such ({label})?"
+        question = f"Is it who is like whom that helps, not any second task that tells artists apart ({label})?"
         labels = (f"{label} of g and factors", f"{label} of g and the same factors shuffled among the artists")
         yield Comparison(f"true_vs_shuffled:{architecture}", question, *labels, pairs)
         alone = named("g", STN)
         against = tuple((case, alone) for _, case in pairs)
-        question = f"Does a second task without information help ({label})?"
+        question = f"Does a second task help that tells artists apart but whose groups mean nothing ({label})?"
         yield Comparison(
             f"shuffled_vs_g:{architecture}", question, f"{label} of g and shuffled factors", alone, against
         )

@@ -142,7 +142,7 @@ def train_cached_distributed(
             progress=progress,
             stop=stop,
         )
-    _check(launch, params, make_store, device)
+    check_launch(launch, params, make_store, device)
     key = fingerprint("net", config, params.identity(), source_key, targets.identity(), device.type, launch.world)
     folder = Path(cache_root).absolute() / "nets" / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -186,8 +186,26 @@ def train_cached_distributed(
     return TrainedNet(load_net(folder, device), history, folder, details=details, reused=reused)
 
 
-def _check(launch: Launch, params: TrainParams, make_store: MakeStore, device: torch.device) -> None:
-    """Find what cannot work before any process is started."""
+def check_launch(launch: Launch, params: TrainParams, make_store: MakeStore, device: torch.device) -> None:
+    """Find what cannot work before any process is started.
+
+    Parameters
+    ----------
+    launch : Launch
+        Two processes or more in all.
+    params : TrainParams
+        How they train.
+    make_store : callable
+        As for `train_cached_distributed`.
+    device : torch.device
+        CPU, or CUDA for the GPUs of each machine.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the batch cannot be divided among the ranks, the engine or `make_store` is not for several processes, or
+        there are fewer GPUs than processes.
+    """
     ranks = f"{_KEY}.processes = {launch.processes}"
     if launch.nodes > 1:
         ranks += f" on {_KEY}.nodes = {launch.nodes} machines"

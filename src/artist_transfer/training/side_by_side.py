@@ -24,7 +24,7 @@ from artist_transfer.models.dcnn import DcnnConfig, MultiTaskNet
 from artist_transfer.training.checkpoints import Interrupted, Stop, only_one, stop_on_sigterm
 from artist_transfer.training.devices import OutOfMemory, raise_if_lost, surroundings
 from artist_transfer.training.engine import resolve_engine
-from artist_transfer.training.failures import FAILURES
+from artist_transfer.training.failures import FAILURES, raise_if_full
 from artist_transfer.training.finished import NetPlace, TrainedNet
 from artist_transfer.training.frame_store import FrameStore
 from artist_transfer.training.loop import updates
@@ -102,7 +102,7 @@ def train_cached_many(
     Interrupted, KeyboardInterrupt
         After `stop`, SIGTERM or SIGINT, once every net that was being trained has written its checkpoint.
     DeviceLost
-        If the GPU has failed: no net can be trained there any more. Checkpoints written before are kept.
+        If the GPU has failed or the disk is full: no net can be trained any more. Checkpoints written before are kept.
     ArtistTransferError
         If `at_once` is out of bounds, or the frame store cannot be made.
     """
@@ -271,6 +271,7 @@ class _Crew:
             next(work.steps)
             work.begun = True
         except StopIteration as end:
+            work.steps = None
             try:
                 self._end(work, work.place.finish(work.net, end.value))
             except FAILURES as error:
@@ -292,6 +293,7 @@ class _Crew:
     def _end(self, work: _Work, result: TrainedNet | Exception) -> None:
         if isinstance(result, Exception):
             raise_if_lost(result, self._device)  # the others would only fail in turn
+            raise_if_full(result)
             _forget_frames(result)
         self.results[work.place.key] = result
         if work in self._working:

@@ -13,9 +13,10 @@ from artist_transfer.errors import ArtistTransferWarning
 from artist_transfer.pipelines.agf_study.params import AblationBlock, read_choices, read_numbers
 from artist_transfer.pipelines.group_factors.nodes import NAMES, FeatureSet
 from artist_transfer.pipelines.group_factors.params import FactorsBlock
-from artist_transfer.study.cases import Case, multi, parse_cases, single
-from artist_transfer.tasks import FACTORS
+from artist_transfer.study.cases import MTN, Case, multi, parse_cases, single, tasks_of
+from artist_transfer.tasks import FACTORS, in_order
 
+OF_FACTORS = ("dictionary", "groups", "targets", "fit_on")
 SIZES = {"groups": "groups, as many as artists", "dictionary": "centres, for the frames there are"}
 
 
@@ -58,6 +59,8 @@ class Variant:
         Whether this is what the run does anyway.
     wanted : dict
         What the corpus has to be able to carry: centres or groups.
+    own : dict
+        The run's own numbers of these.
     """
 
     ablation: str
@@ -65,6 +68,7 @@ class Variant:
     choice: Choice
     is_default: bool
     wanted: dict[str, int] = field(default_factory=dict)
+    own: dict[str, int] = field(default_factory=dict)
 
 
 def ablated_case(block: AblationBlock, tasks: str) -> Case | None:
@@ -81,10 +85,11 @@ def ablated_case(block: AblationBlock, tasks: str) -> Case | None:
     -------
     Case or None
         By default genre and the last factor task, as MTN; without genre the factor task alone; None without factors.
+        Subgenres, which have no dictionary, are the first of them, so the dictionary matters where it can.
     """
     if block.case is not None:
         return parse_cases(block.case)[0]
-    factors = [task for task in tasks if task in FACTORS]
+    factors = [task for task in in_order(tasks) if task in FACTORS]
     if not factors:
         return None
     return multi(f"g{factors[-1]}") if "g" in tasks else single(factors[-1])
@@ -133,7 +138,33 @@ def _sizes(name: str, block: AblationBlock, choice: Choice) -> Iterator[Variant]
     for number in sorted({own, *read_numbers(getattr(block, name), least=2)}):
         part = getattr(choice.factors, key).model_copy(update={size: number})
         changed = replace(choice, factors=choice.factors.model_copy(update={key: part}))
-        yield Variant(name, str(number), changed, is_default=number == own, wanted={name: number})
+        yield Variant(name, str(number), changed, is_default=number == own, wanted={name: number}, own={name: own})
+
+
+def without_effect(ablation: str, case: Case) -> str | None:
+    """Say why a choice cannot change anything about a case: all its values would be one under several names.
+
+    Parameters
+    ----------
+    ablation : str
+        What is changed.
+    case : Case
+        Whose nets are trained. Of a wide net the number of groups would change the width alone, which says nothing
+        about groups.
+
+    Returns
+    -------
+    str or None
+        The reason, or None if the choice matters.
+    """
+    factors = [task for task in tasks_of([case]) if task in FACTORS]
+    if ablation in OF_FACTORS and not factors:
+        return f"the case {case.name} has no factor task"
+    if ablation == "dictionary" and factors == ["s"]:
+        return "task s has no dictionary"
+    if ablation == "draw" and case.architecture != MTN:
+        return f"each net of {case.name} has one task, so none is drawn"
+    return None
 
 
 def factors_of(
@@ -208,6 +239,29 @@ def too_large(variant: Variant, facts: dict[str, dict[str, Any]]) -> str | None:
     return None
 
 
+def same_as_own(variant: Variant, facts: dict[str, dict[str, Any]]) -> str | None:
+    """Say if a smaller number is the run's own under another name, because the corpus carries no more.
+
+    Parameters
+    ----------
+    variant : Variant
+        What was asked for, and not too large.
+    facts : dict
+        What `factors_of` found, by task.
+
+    Returns
+    -------
+    str or None
+        The reason, or None if it is another number.
+    """
+    for name, number in variant.wanted.items():
+        most = [_most_of(name, fold, variant) for found in facts.values() for fold in found["folds"].values()]
+        known = [size for size in most if size is not None]
+        if number < variant.own[name] and known and max(known) <= number:
+            return f"the same as {variant.own[name]}: the corpus carries {number} {SIZES[name]}"
+    return None
+
+
 def what_is_carried(variant: Variant, facts: dict[str, dict[str, Any]]) -> str | None:
     """Say what the run's own numbers have come to, where the corpus cannot carry them.
 
@@ -237,3 +291,12 @@ def _size_of(name: str, facts: dict[str, Any]) -> int | None:
     if name == "groups":
         return int(facts["n_groups"])
     return None if facts["task"] == "s" else int(facts["n_words"])  # subgenres are words already
+
+
+def _most_of(name: str, facts: dict[str, Any], variant: Variant) -> int | None:
+    """Return how many groups or centres there would be if any number were asked for."""
+    if _size_of(name, facts) is None:
+        return None
+    if name == "groups":
+        return int(facts["n_artists"])
+    return int(facts["dictionary"]["n_rows"]) // variant.choice.factors.dictionary.rows_per_centre

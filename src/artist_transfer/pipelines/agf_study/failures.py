@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.training.failures import FAILURES
+from artist_transfer.training.failures import FAILURES, raise_if_full
 
-__all__ = ["DONE", "FAILED", "FAILURES", "SKIPPED", "reason_of"]
+__all__ = ["DONE", "FAILED", "FAILURES", "SKIPPED", "raise_if_full", "reason_of"]
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 
@@ -22,5 +22,11 @@ def reason_of(error: BaseException) -> str:
     -------
     str
         Its message, and its type unless the message was written to be read: ``KeyError: 'p_rock'``.
+
+    Raises
+    ------
+    DiskFull
+        If it is a full disk, which is no failure of this one thing: the others could not be kept either.
     """
+    raise_if_full(error)
     return str(error) if isinstance(error, ArtistTransferError) else f"{type(error).__name__}: {error}"

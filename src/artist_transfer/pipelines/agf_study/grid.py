@@ -24,6 +24,8 @@ from artist_transfer.study.cases import BASELINE, BASELINES, Case, parse_cases
 
 log = logging.getLogger(__name__)
 
+SAID = 3  # failed cases in the error of a study of which none is left
+
 
 def learn_study_nets(
     study_plan_facts: dict[str, Any],
@@ -74,7 +76,10 @@ def learn_study_nets(
     Raises
     ------
     ArtistTransferError
-        If a task of a case or of the ablated case has no target on this corpus; before any training.
+        If a task of a case or of the ablated case has no target on this corpus, or nets cannot be trained by the
+        processes that are asked for; before any training.
+    DeviceLost
+        If the GPU has failed or the disk is full.
     """
     seeds = study_plan_facts["seeds"]
     key = split_key(usable_table, split_table, mel_manifest["front_end"])
@@ -91,6 +96,7 @@ def learn_study_nets(
     check_targets(cases, setting, seeds=seeds)
     if study_plan_facts["ablated_case"] is not None:
         check_targets(parse_cases(study_plan_facts["ablated_case"]), setting, seeds=seeds, key=ABLATED)
+    learning.check_processes(setting.around, setting.training_tracks(setting.folds[0]))
     nets = list(all_nets(cases, setting, seeds))
     for net in nets:
         if net["reason"]:
@@ -144,23 +150,30 @@ def evaluate_study(
     Raises
     ------
     ArtistTransferError
-        If all have failed.
+        If all have failed: baselines alone are no study.
+    DeviceLost
+        If the GPU has failed or the disk is full.
     """
     cases = _cases(study_plan_facts)
     seeds, nets = study_plan_facts["seeds"], study_nets_manifest["nets"]
     source = probing.feature_source(usable_table, mel_manifest, transfer, device, threads, cache_root)
     setting = ProbeSetting(split_table, source, transfer)
     tables, failed = predict_all(cases, setting, nets, seeds)
+    if not tables:
+        raise ArtistTransferError(_none_is_done(failed))
     simple, failed_too = predict_baselines(setting, seeds, seed=seed)
     failed |= failed_too
-    if not tables and not simple:
-        first = next(iter(failed))
-        raise ArtistTransferError(f"all {len(failed)} cases of the study failed; the first, {first}: {failed[first]}")
     return joined([*tables, *simple], study_fold_table, usable_table), _case_table(cases, nets, failed)
 
 
 def _cases(study_plan_facts: Mapping[str, Any]) -> tuple[Case, ...]:
     return parse_cases("+".join(study_plan_facts["cases"]))
+
+
+def _none_is_done(failed: Mapping[str, str]) -> str:
+    said = [f"{case}: {reason}" for case, reason in list(failed.items())[:SAID]]
+    more = f"; {len(failed) - SAID} more, by the warnings above" if len(failed) > SAID else ""
+    return f"all {len(failed)} cases of the study failed, so there is nothing to compare. {'; '.join(said)}{more}"
 
 
 def _case_table(cases: Sequence[Case], nets: Sequence[Net], failed: Mapping[str, str]) -> pd.DataFrame:
@@ -172,8 +185,8 @@ def _case_table(cases: Sequence[Case], nets: Sequence[Net], failed: Mapping[str,
             "architecture": case.architecture,
             "n_tasks": case.n,
             "kind": case.kind,
-            "width": max(by_name[name]["width"] for name in case.nets),
-            "n_parameters": sum(by_name[name]["n_parameters"] for name in case.nets),
+            "width": max(by_name[name]["width"] or 0.0 for name in case.nets) or None,  # None of a net without size
+            "n_parameters": sum(by_name[name]["n_parameters"] or 0 for name in case.nets) or None,
         }
         for case in cases
     ]
@@ -182,5 +195,5 @@ def _case_table(cases: Sequence[Case], nets: Sequence[Net], failed: Mapping[str,
     ]
     for row in rows:
         row |= {"status": FAILED if row["case"] in failed else DONE, "reason": failed.get(row["case"])}
-    table = pd.DataFrame(rows)
-    return table.astype({"n_parameters": "Int64"}).assign(reason=table["reason"].where(table["reason"].notna(), None))
+    table = pd.DataFrame(rows).astype({"n_parameters": "Int64", "width": float})
+    return table.assign(reason=table["reason"].where(table["reason"].notna(), None))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.pipelines.agf_study.failures import FAILURES, reason_of
+from artist_transfer.pipelines.agf_study.failures import FAILURES, raise_if_full, reason_of
 from artist_transfer.pipelines.feature_learning import bars, learning
 from artist_transfer.pipelines.feature_learning.targets import fold_targets, tracks_of
 from artist_transfer.study.cases import MTN, WSTN, Case
@@ -193,15 +193,17 @@ def train_nets(
     """
     tracks = setting.training_tracks(fold)
     groups = _factor_outputs(setting.groups, tracks)
-    jobs = {
+    planned = {
         (seed, name): _job(name, of_seed, setting, groups, seed=seed, label=f"fold {fold}, seed {seed}, {name}")
         for seed, of_seed in targets.items()
         for name in dict.fromkeys(name for case in cases for name in case.nets)
     }
+    jobs = {which: job for which, job in planned.items() if not isinstance(job, ArtistTransferError)}
     with bars.jobs_bar(f"nets of fold {fold}", len(jobs)) as progress:
-        results = _train_all(list(jobs.values()), setting, tracks, progress)
-    for ((seed, name), job), result in zip(jobs.items(), results, strict=True):
-        yield {"fold": fold, "seed": seed, "net": name} | _described(job, result)
+        results = dict(zip(jobs, _train_all(list(jobs.values()), setting, tracks, progress), strict=True))
+    for (seed, name), job in planned.items():
+        facts = _unbuilt(name, job, setting) if isinstance(job, Exception) else _described(job, results[seed, name])
+        yield {"fold": fold, "seed": seed, "net": name} | facts
 
 
 def _hardened(targets: Targets, setting: NetSetting) -> Targets:
@@ -216,10 +218,12 @@ def _train_all(jobs: Sequence[NetJob], setting: NetSetting, tracks: pd.DataFrame
     from artist_transfer.training.side_by_side import train_cached_many
 
     around = setting.around
+    if not jobs:
+        return []
     if around.training.distributed.processes * around.training.distributed.nodes == 1:
         return train_cached_many(
             jobs,
-            partial(learning.rank_store, around.mel_manifest, tracks, around.device),
+            partial(learning.store_for_all, around, tracks),
             source_key=learning.source_key(tracks, around.front_end),
             device=around.device,
             cache_root=around.cache_root,
@@ -232,11 +236,15 @@ def _train_all(jobs: Sequence[NetJob], setting: NetSetting, tracks: pd.DataFrame
         try:
             results.append(learning.train_one(job.config, job.targets, job.params, around, tracks, progress=told))
         except FAILURES as error:
+            raise_if_full(error)  # the others would only fail in turn
             results.append(error)
     return results
 
 
-def _job(name: str, targets: Targets, setting: NetSetting, groups: int, *, seed: int, label: str) -> NetJob:
+def _job(
+    name: str, targets: Targets, setting: NetSetting, groups: int, *, seed: int, label: str
+) -> NetJob | ArtistTransferError:
+    """Say what a net is and learns, or why there is no such net."""
     from artist_transfer.models.dcnn import DcnnConfig
     from artist_transfer.training.side_by_side import NetJob
     from artist_transfer.training.targets import TaskTargets
@@ -245,7 +253,10 @@ def _job(name: str, targets: Targets, setting: NetSetting, groups: int, *, seed:
     chosen = TaskTargets([targets[task] for task in letters])
     config = DcnnConfig(outputs=chosen.outputs, shared=architecture == MTN, width=setting.around.training.width)
     if architecture.startswith(WSTN):
-        config = replace(config, width=wide_width(config, groups, n=int(architecture.removeprefix(WSTN))))
+        try:
+            config = replace(config, width=wide_width(config, groups, n=int(architecture.removeprefix(WSTN))))
+        except ArtistTransferError as error:
+            return error
     params = learning.train_params(setting.around, seed=seed)
     return NetJob(config=config, targets=chosen, params=params, label=label)
 
@@ -268,10 +279,21 @@ def wide_width(config: DcnnConfig, groups: int, *, n: int) -> float:
     -------
     float
         The width.
+
+    Raises
+    ------
+    ArtistTransferError
+        If no width comes near enough, as for nets so narrow that a channel more is several per cent of them.
     """
     from artist_transfer.models.width import solve_width
 
-    return solve_width(config, [config, *[replace(config, outputs=(("m", groups),))] * (n - 1)])
+    try:
+        return solve_width(config, [config, *[replace(config, outputs=(("m", groups),))] * (n - 1)])
+    except ArtistTransferError as error:
+        raise ArtistTransferError(
+            f"training.width={config.width:g}: a wide net as large as {n} nets of this width cannot be made: {error}. "
+            "Allowed are a larger training.width, such as 0.25, or study.cases without it"
+        ) from error
 
 
 def _factor_outputs(groups: int, tracks: pd.DataFrame) -> int:
@@ -296,6 +318,13 @@ def _no_target(without: Mapping[str, str], letters: str, *, fold: int, key: str)
         f"cases of the tasks {there or 'of another corpus'}: --params {','.join(ways)} leaves the others out of the "
         "sets of cases"
     )
+
+
+def _unbuilt(name: str, error: Exception, setting: NetSetting) -> dict[str, Any]:
+    """Describe a net that has no size, in the words of `_described`."""
+    epochs = learning.train_params(setting.around).epochs
+    facts = {"tasks": name.partition("-")[0], "width": None, "n_parameters": None, "epochs": epochs}
+    return facts | {"folder": None, "reason": reason_of(error), "loss": {}}
 
 
 def _described(job: NetJob, result: Any) -> dict[str, Any]:

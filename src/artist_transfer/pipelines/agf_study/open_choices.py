@@ -83,8 +83,8 @@ def ablate(
     Returns
     -------
     pd.DataFrame
-        One row a value; those that the corpus cannot carry are skipped with their reason, and of the run's own the
-        reason says what it carries instead.
+        One row a value; those that the corpus cannot carry, or that change nothing about the case, are skipped with
+        their reason, and of the run's own the reason says what it carries instead.
     """
     from artist_transfer.study.ablations import ablation_table
 

@@ -13,6 +13,7 @@ from artist_transfer.pipelines.agf_study import ablations
 from artist_transfer.pipelines.agf_study.params import StudyBlock, read_numbers
 from artist_transfer.pipelines.splitting.nodes import balanced_params
 from artist_transfer.pipelines.splitting.params import SplittingBlock
+from artist_transfer.pipelines.transfer_evaluation import probing
 from artist_transfer.study.cases import parse_cases, tasks_of
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def split_for_study(
     Raises
     ------
     ArtistTransferError
-        If the tracks have no genre to be scored on, or two split seeds give one split.
+        If the tracks have no genre to be scored on, all or those of a fold, or two split seeds give one split.
     """
     if usable_table["genre_top"].nunique() < 2:
         raise ArtistTransferError(
@@ -134,7 +135,8 @@ def split_by_seeds(
     Raises
     ------
     ArtistTransferError
-        If two seeds give one split: counted twice it would look like two that agree.
+        If genres cannot be scored in a fold, or two seeds give one split: counted twice it would look like two that
+        agree.
     """
     from artist_transfer.corpora.splits import make_split, split_hash
 
@@ -148,6 +150,7 @@ def split_by_seeds(
             folds=folds,
             balanced=balanced_params(splitting.balanced),
         )
+        _check_folds(usable_table, table, split=split, folds=folds, seed=seed)
         hashes.append(split_hash(table))
         own = sorted(int(fold) for fold in table["fold"].unique())
         first = position * len(own)
@@ -161,3 +164,17 @@ def split_by_seeds(
             + (f", here one alone: study.split_seeds={seeds[0]}" if len(set(hashes)) == 1 else "")
         )
     return pd.concat(tables, ignore_index=True), pd.DataFrame(rows), hashes
+
+
+def _check_folds(usable_table: pd.DataFrame, table: pd.DataFrame, *, split: str, folds: int, seed: int) -> None:
+    """Make sure that every fold of a split has genres to be learned and a test track to be scored."""
+    for fold in sorted(int(fold) for fold in table["fold"].unique()):
+        reason = probing.why_not_scored(usable_table, table, fold)
+        if reason:
+            raise ArtistTransferError(
+                f"agf_study scores genres in every fold, but with split={split}, folds={folds} and "
+                f"study.split_seeds={seed} {reason} ({usable_table['genre_top'].notna().sum()} of "
+                f"{len(usable_table)} usable tracks have one, column genre_top). Allowed is what leaves two genres in "
+                f"training and one labelled test track in each fold: {'fewer folds, ' if folds > 1 else ''}another "
+                "split, or other study.split_seeds"
+            )

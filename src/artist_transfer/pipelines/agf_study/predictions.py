@@ -146,7 +146,7 @@ def predict_all(
     Raises
     ------
     DeviceLost
-        If the GPU has failed: no case can be evaluated there any more.
+        If the GPU has failed or the disk is full: no case can be evaluated any more.
     """
     from tqdm.auto import tqdm
 
@@ -154,7 +154,7 @@ def predict_all(
 
     source = setting.source
     key = split_key(source.usable_table, setting.split_table, source.front_end)
-    tables: list[pd.DataFrame] = []
+    tables: list[tuple[str, pd.DataFrame]] = []
     failed: dict[str, str] = {}
     with tqdm(total=len(setting.folds) * len(seeds) * len(cases), desc="cases", unit="case") as bar:
         for fold in setting.folds:
@@ -165,7 +165,7 @@ def predict_all(
                         bar.set_postfix_str(f"fold {fold}, seed {seed}, {case.name}", refresh=False)
                         try:
                             table = predict(case, setting, mine, fold=fold, seed=seed, scratch=scratch)
-                            tables.append(table.assign(case=case.name, seed=seed, fold=fold))
+                            tables.append((case.name, table.assign(case=case.name, seed=seed, fold=fold)))
                         except FAILURES as error:
                             raise_if_lost(error, source.device)
                             failed.setdefault(case.name, f"fold {fold}, seed {seed}: {reason_of(error)}")
@@ -173,7 +173,7 @@ def predict_all(
                                 "Case %s failed in fold %d, seed %d: %s", case.name, fold, seed, reason_of(error)
                             )
                         bar.update(1)
-    return [table for table in tables if table["case"].iloc[0] not in failed], failed
+    return [table for name, table in tables if name not in failed], failed
 
 
 def predict_baselines(

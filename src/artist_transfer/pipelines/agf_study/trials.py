@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from artist_transfer.pipelines.agf_study.ablations import Variant, factors_of, too_large, what_is_carried
+from artist_transfer.pipelines.agf_study.ablations import (
+    Variant,
+    factors_of,
+    same_as_own,
+    too_large,
+    what_is_carried,
+    without_effect,
+)
 from artist_transfer.pipelines.agf_study.failures import DONE, FAILED, FAILURES, SKIPPED, reason_of
 from artist_transfer.pipelines.agf_study.nets import ABLATED, NetSetting, all_nets, check_targets
 from artist_transfer.pipelines.agf_study.plan import split_by_seeds
@@ -97,8 +104,11 @@ class Trials:
         Returns
         -------
         Outcome
-            What came of it.
+            What came of it; skipped before any work if it cannot change anything about the case.
         """
+        idle = without_effect(variant.ablation, self.case)
+        if idle:
+            return Outcome(SKIPPED, idle)
         try:
             return self._tried(variant)
         except FAILURES as error:
@@ -123,7 +133,7 @@ class Trials:
             seed=self.seed,
             cache_root=self.source.cache_root.as_posix(),
         )
-        reason = None if variant.is_default else too_large(variant, facts)
+        reason = None if variant.is_default else too_large(variant, facts) or same_as_own(variant, facts)
         if reason:
             return Outcome(SKIPPED, reason)
         made, failed = self._predicted(variant, split_table, tables)

@@ -171,10 +171,9 @@ def train_one(
     """
     from artist_transfer.training.distributed import Launch, train_cached_distributed
 
-    keep = ["track_id", "n_frames", "shard", "offset"]
     return train_cached_distributed(
         config,
-        partial(rank_store, around.mel_manifest, tracks[keep]),
+        _store_of_ranks(around, tracks),
         targets,
         params,
         launch=Launch(**around.training.distributed.model_dump()),
@@ -183,6 +182,28 @@ def train_one(
         cache_root=around.cache_root,
         progress=progress,
     )
+
+
+def check_processes(around: Surroundings, tracks: pd.DataFrame) -> None:
+    """Find what cannot work with the processes that are asked for, before any net is trained.
+
+    Parameters
+    ----------
+    around : Surroundings
+        How many, and where.
+    tracks : pd.DataFrame
+        Training tracks.
+
+    Raises
+    ------
+    ArtistTransferError
+        If there are fewer GPUs than processes, or something else that `train_one` would refuse for every net.
+    """
+    from artist_transfer.training.distributed import Launch, check_launch
+
+    launch = Launch(**around.training.distributed.model_dump())
+    if launch.world > 1:
+        check_launch(launch, train_params(around), _store_of_ranks(around, tracks), around.device)
 
 
 def train_params(around: Surroundings, *, seed: int | None = None) -> TrainParams:
@@ -211,6 +232,37 @@ def train_params(around: Surroundings, *, seed: int | None = None) -> TrainParam
         checkpoint_every_s=training.checkpoint_every_s,
         **shared,
     )
+
+
+def store_for_all(around: Surroundings, tracks: pd.DataFrame) -> FrameStore:
+    """Gather the training frames for nets that are trained in this process, if their engine can work on them.
+
+    Parameters
+    ----------
+    around : Surroundings
+        Spectrograms, device and engine.
+    tracks : pd.DataFrame
+        Training tracks, sorted.
+
+    Returns
+    -------
+    FrameStore
+        Their frames.
+
+    Raises
+    ------
+    ArtistTransferError
+        If the fast engine is asked for, and the GPU does not hold the frames: every net would fail by it.
+    """
+    from artist_transfer.training.engine import resolve_engine
+
+    store = rank_store(around.mel_manifest, tracks, around.device)
+    resolve_engine(around.training.engine, store)
+    return store
+
+
+def _store_of_ranks(around: Surroundings, tracks: pd.DataFrame) -> partial[FrameStore]:
+    return partial(rank_store, around.mel_manifest, tracks[["track_id", "n_frames", "shard", "offset"]])
 
 
 def rank_store(mel_manifest: Mapping[str, Any], tracks: pd.DataFrame, device: torch.device) -> FrameStore:

@@ -60,6 +60,16 @@ class TrainingBlock(Block):
             )
         return self
 
+    @model_validator(mode="after")
+    def _the_fast_engine_is_for_one_process(self) -> TrainingBlock:
+        world = self.distributed.processes * self.distributed.nodes
+        if self.engine == "fast" and world > 1:
+            raise ValueError(
+                f"training.engine=fast is for one process, but training.distributed asks for {world}: allowed are "
+                "training.engine=auto and plain, or one process"
+            )
+        return self
+
 
 def normalised_tasks(tasks: str) -> str:
     """Put task letters into their canonical order.

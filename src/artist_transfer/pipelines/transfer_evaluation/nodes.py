@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from artist_transfer.pipelines.feature_learning.targets import tracks_of
 from artist_transfer.pipelines.transfer_evaluation import probing
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
 
@@ -37,13 +36,9 @@ def why_not_evaluated(usable_table: pd.DataFrame, split_table: pd.DataFrame) -> 
     if not usable_table["genre_top"].notna().any():
         skipped = "no track of this corpus has a genre (genre_top), so there is nothing to score"
     for fold in sorted(split_table["fold"].unique()):
-        sides = {side: tracks_of(usable_table, split_table, fold=fold, side=side) for side in ("train", "test")}
-        labelled = {side: tracks[tracks["genre_top"].notna()] for side, tracks in sides.items()}
-        folds[str(fold)] = {side: len(tracks) for side, tracks in labelled.items()}
-        if skipped is None and labelled["train"]["genre_top"].nunique() < 2:
-            skipped = f"the training tracks of fold {fold} have fewer than two genres"
-        if skipped is None and not len(labelled["test"]):
-            skipped = f"no test track of fold {fold} has a genre"
+        train, test = probing.labelled(usable_table, split_table, fold)
+        folds[str(fold)] = {"train": len(train), "test": len(test)}
+        skipped = skipped or probing.why_not_scored(usable_table, split_table, fold)
     if skipped:
         log.warning("The evaluation is skipped: %s", skipped)
     return {"skipped": skipped, "folds": folds}

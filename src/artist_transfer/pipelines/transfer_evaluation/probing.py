@@ -101,6 +101,29 @@ def labelled(usable_table: pd.DataFrame, split_table: pd.DataFrame, fold: int) -
     return train, test
 
 
+def why_not_scored(usable_table: pd.DataFrame, split_table: pd.DataFrame, fold: int) -> str | None:
+    """Say why no probe can be fitted or scored in a fold.
+
+    Parameters
+    ----------
+    usable_table, split_table : pd.DataFrame
+        Tracks and their sides.
+    fold : int
+        The fold.
+
+    Returns
+    -------
+    str or None
+        The reason, as a clause; None if the training tracks have two genres and a test track has one.
+    """
+    train, test = (tracks_of(usable_table, split_table, fold=fold, side=side) for side in ("train", "test"))
+    if train["genre_top"].nunique() < 2:
+        return f"the training tracks of fold {fold} have fewer than two genres"
+    if not test["genre_top"].notna().any():
+        return f"no test track of fold {fold} has a genre"
+    return None
+
+
 def probe_params(transfer: TransferBlock, device_type: str, *, seed: int, standardise: bool = False) -> ProbeParams:
     """Turn the block of parameters into what the library takes.
 
