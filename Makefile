@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow lint bench viz notebooks lock clean
+.PHONY: run test test-slow lint bench viz notebooks lock clean clean-cache clean-tracking
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,12 @@ lock: $(READY)          ## resolve pyproject.toml anew; CUDA packages come with 
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate \
 	  --upgrade --constraint <(echo torch==2.13.0) | grep -vE '^(nvidia-|cuda-|triton==)' > requirements.lock
 
-clean:                  ## generated data, not the environment
-	rm -rf data/cache build mlflow.db mlruns
-	git clean -fdXq data
+clean:                  ## what runs wrote; downloads, cache and MLflow stay, so the next run is quick
+	find data -path 'data/0[2-8]_*/*' ! -name .gitkeep -delete
+	rm -rf build
+
+clean-cache:            ## decoded audio, features and trained nets: hours of work on a real corpus; the embedded corpus
+	rm -rf data/cache data/01_raw/synthetic
+
+clean-tracking:         ## all that MLflow knows of earlier runs, and what it was not told yet
+	rm -rf mlflow.db* mlruns mlartifacts data/09_tracking

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from artist_transfer.cli import _with_plain_errors, run
 from artist_transfer.datasets import CsvDataset, JsonDataset, PlotDataset, TableDataset, TextDataset
 from artist_transfer.errors import ArtistTransferError, DeviceLost
 from artist_transfer.parameters import check_parameters
+from artist_transfer.pipeline_registry import jobs_that_make, pipeline_names
 
 
 def invoke(callback: Callable[..., Any], *arguments: str) -> Result:
@@ -45,10 +47,40 @@ def test_an_input_that_is_not_there_is_one_line_with_what_to_run(
     )
 
 
+ANY_NET = "first (or artist_siamese, artist_study, tag_basic)"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "dataset", "advice"),
+    [
+        ("artist_evaluation", "artist_nets_manifest", f"artist_basic` {ANY_NET}"),
+        ("artist_learning", "usable_table", f"artist_basic` {ANY_NET}"),
+        ("recognition", "artist_nets_manifest", "artist_recognition` first (or recognition_study)"),
+        ("transfer_evaluation", "nets_weights", "agf_multitask` first"),
+        ("group_factors", "usable_table", "agf_multitask` first (or agf_study)"),
+        ("artist_study", "artist_nets_manifest", "artist_study` first (or artist_basic, artist_siamese, tag_basic)"),
+    ],
+)
+def test_the_job_that_is_named_makes_what_is_missing(pipeline: str, dataset: str, advice: str, tmp_path: Path) -> None:
+    catalog = DataCatalog({dataset: JsonDataset(str(tmp_path / "x"))})
+    done = invoke(lambda **kwargs: catalog.load(dataset), f"--pipeline={pipeline}")
+    assert done.stderr.endswith(f"is not there yet: run `kedro run --pipeline={advice}\n")
+
+
+def test_every_table_that_a_room_needs_is_made_by_the_job_that_is_named() -> None:
+    for name in pipeline_names():
+        room = import_module(f"artist_transfer.pipelines.{name}").create_pipeline()
+        for dataset in sorted(each for each in room.inputs() if not each.startswith("param")):
+            (job, *_) = jobs_that_make(dataset, asked=name)
+            made = import_module(f"artist_transfer.pipelines.{job}").create_pipeline()
+            assert dataset in made.all_outputs()
+            assert all(each.startswith("param") for each in made.inputs())
+
+
 def test_a_file_elsewhere_is_named_in_full(tmp_path: Path) -> None:
     catalog = DataCatalog({"x_facts": JsonDataset(str(tmp_path / "x.json"))})
     done = invoke(lambda **kwargs: catalog.load("x_facts"))
-    assert f"x_facts: {tmp_path / 'x.json'} is not there yet" in done.stderr
+    assert done.stderr == f"Error: x_facts: {tmp_path / 'x.json'} is not there yet\n"  # and no job makes it
 
 
 @pytest.mark.parametrize("error", [DatasetError("x_table: the disk is full"), KeyError("x")])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +57,23 @@ def test_every_parameter_stands_in_the_base_file() -> None:
         ({"folds": 5, "split": "stratified"}, ["folds=5", "split=artist_disjoint"]),
         ({"device": "tpu"}, ["device='tpu'", "'cuda'"]),
         ({"training": {"batch": 0}}, ["training.batch=0"]),
+        (
+            {"training": {"engine": "fast", "distributed": {"processes": 2}}},
+            ["training.engine=fast", "training.distributed asks for 2", "auto and plain"],
+        ),
         ({"splitting": {"test_share": 1.5}}, ["splitting.test_share=1.5"]),
         ({"splitting": {"balanced": {"songs": 9, "division": [4, 1, 1]}}}, ["splitting.balanced", "add up"]),
+        ({"splitting": {"balanced": {"division": "4+1"}}}, ["splitting.balanced.division=['4', '1']", "more parts"]),
+        ({"splitting": {"balanced": {"division": "4+x+1"}}}, ["splitting.balanced.division.1='x'", "valid integer"]),
+        ({"ingestion": {"folder": {"extensions": ".mp3+"}}}, ["ingestion.folder.extensions='.mp3+'", "joined by +"]),
+        ({"ingestion": {"msd": {"tags": 5}}}, ["ingestion.msd.tags=5", "'frequent', or a list", "joined by +"]),
+        ({"training": {"epochs": "none"}}, ["training.epochs='none'", "integer", "(or null)"]),
+        ({"recognition": {"ubm": {"top": "all"}}}, ["recognition.ubm.top='all'", "(or null)"]),
+        ({"artist_evaluation": {"hidden": "none"}}, ["artist_evaluation.hidden='none'", "or null"]),
+        (
+            {"artist_evaluation": {"discriminant_solver": "eigen", "discriminant_shrinkage": "none"}},
+            ["artist_evaluation.discriminant_shrinkage='none'", "number, or 'auto' (or null)"],
+        ),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_is_allowed(extra: dict[str, Any], words: list[str]) -> None:
@@ -64,6 +81,64 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(extra: dict[str, Any], 
         check_parameters(merged(None, **extra))
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", [{"seed": "none"}, {"training": {"batch": "none"}}, {"recognise": {"top": "all"}}])
+def test_null_is_not_offered_where_it_is_not_allowed(extra: dict[str, Any]) -> None:
+    with pytest.raises(ArtistTransferError) as caught:
+        check_parameters(merged(None, **extra))
+    assert "null" not in str(caught.value)
+
+
+LISTS: dict[str, list[Any]] = {
+    "ingestion.folder.extensions": [".mp3", ".flac"],
+    "ingestion.msd.id_maps": ["a map.txt", "b.txt"],
+    "ingestion.msd.sources": ["songs", "summary"],
+    "ingestion.msd.tags": ["rock", "60s"],
+    "sets.division": [3, 2, 1],
+    "splitting.balanced.division": [3, 2, 1],
+}
+"""All parameters that are lists, and a value of each."""
+
+
+def list_parameters(model: Any = RunParameters, place: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if hasattr(field.annotation, "model_fields"):
+            yield from list_parameters(field.annotation, f"{place}{name}.")
+        elif re.search(r"\b(tuple|list|set|frozenset|Sequence)\[", str(field.annotation)):
+            yield f"{place}{name}"
+
+
+def test_every_list_is_known() -> None:
+    assert set(list_parameters()) == set(LISTS)
+
+
+def with_list(key: str, value: object) -> Any:
+    """Give a list as the command line or a file would, and return what is read of it."""
+    given: Any = value
+    for part in reversed(key.split(".")):
+        given = {part: given}
+    read: Any = check_parameters(merged(None, **given))
+    for part in key.split("."):
+        read = getattr(read, part)
+    return read
+
+
+@pytest.mark.parametrize(("key", "value"), LISTS.items())
+def test_every_list_can_be_written_with_a_plus(key: str, value: list[Any]) -> None:
+    assert with_list(key, "+".join(map(str, value))) == with_list(key, value) == tuple(value)
+
+
+@pytest.mark.parametrize("key", [key for key, value in LISTS.items() if isinstance(value[0], str)])
+def test_one_word_is_a_list_of_it_and_a_written_list_keeps_its_plus_signs(key: str) -> None:
+    word = LISTS[key][0]
+    assert with_list(key, word) == (word,)
+    if key != "ingestion.msd.sources":
+        assert with_list(key, ["r+b", word]) == ("r+b", word)
+
+
+def test_a_word_that_stands_for_a_list_stays_one() -> None:
+    assert with_list("ingestion.msd.tags", "frequent") == "frequent"
 
 
 def test_all_errors_are_told_at_once() -> None:

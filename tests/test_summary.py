@@ -44,8 +44,8 @@ def scores(*names: str) -> dict[str, float]:
 def test_transfer_comes_first_and_then_the_baselines(summary: Any) -> None:
     names = ["baseline.stn_g", "difference.stn_g", "baseline.prior", "transfer"]
     said = summary(transfer_metrics=scores(*(f"{name}.log_loss" for name in names)))
-    assert said.index("transfer") < said.index("baseline.prior") < said.index("baseline.stn_g")
-    assert "difference" not in said
+    assert said.index("transfer (this run)") < said.index("class priors") < said.index("genre-only STN")
+    assert "difference" not in said and "stn_g" not in said and "baseline" not in said
     assert "log loss" in said
     assert "3.500 [3.250, 3.750]" in said
 
@@ -101,7 +101,7 @@ def test_a_report_is_named(summary: Any, tmp_path: Path) -> None:
 def test_names_that_look_like_markup_are_printed_as_they_are(summary: Any) -> None:
     metrics = scores("transfer.[blue]loss", "baseline.[red]x.[blue]loss")
     said = summary(transfer_metrics=metrics, genre_csv=pd.DataFrame({"[b]path": ["[red]x", "[/]"]}))
-    for text in ("baseline.[red]x", "[blue]loss", "[b]path", "[red]x", "[/]"):
+    for text in ("│ [red]x ", "[blue]loss", "[b]path", "[red]x", "[/]"):
         assert text in said
 
 
@@ -119,12 +119,36 @@ def test_many_scores_of_many_systems_can_be_read(summary: Any, monkeypatch: pyte
         assert row.count("│") == 4 if columns < 250 else 8
     assert "…" not in said and "self." not in said
     assert max(map(len, lines)) <= columns
-    assert ("cllr, min dcf 001, min dcf 005, top5: in the report" in " ".join(said.split())) == (columns < 250)
+    left = "minDCF (0.01), minDCF (0.05), Cllr (bits), top-5 accuracy: in the report"
+    assert (left in " ".join(said.split())) == (columns < 250)
 
 
 def test_corpora_stay_in_the_names_where_there_are_several(summary: Any) -> None:
     said = summary(recognition_metrics=scores("self.gmm_ubm.eer", "other.gmm_ubm.eer"))
-    assert "self.gmm_ubm" in said and "other.gmm_ubm" in said
+    assert "self: gmm_ubm" in said and "other: gmm_ubm" in said
+
+
+def test_nets_go_by_the_names_of_the_page_and_few_scores_stand_in_a_narrow_terminal(
+    summary: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    systems = ("basic-1000", "siamese-5-with-discriminant", "mfcc")
+    names = ("map", "knn_accuracy", "softmax_accuracy", "neural_accuracy")
+    said = summary(artist_metrics=scores(*(f"self.{system}.{name}" for system in systems for name in names)))
+    lines = said.splitlines()
+    for label in ("Basic, 1,000 artists", "Siamese + discriminant, 5 artists", "mfcc"):
+        assert sum(f"│ {label} " in line and line.count("[") == 2 for line in lines) == 1, label
+    assert "k-NN accuracy" in said and "linear softmax accuracy, neural network accuracy: in the report" in said
+
+
+def test_cases_and_numbers_of_artists_are_told_in_words(summary: Any) -> None:
+    said = summary(
+        study_metrics=scores("case.gs-mtn.f1_macro", "case.prior.f1_macro"),
+        recognition_metrics=scores("self.basic.cosine.1000.eer", "self.gmm_ubm.eer"),
+    )
+    for label in ("gs-mtn", "class priors", "macro F1", "basic.cosine (1,000)", "gmm_ubm", "EER"):
+        assert label in said
+    assert "case" not in said and "self" not in said
 
 
 def test_scores_without_a_chosen_few_are_all_shown(summary: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ from kedro.io import DatasetError
 
 from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError, DeviceLost
-from artist_transfer.pipeline_registry import DEFAULT, pipeline_names
+from artist_transfer.pipeline_registry import jobs_that_make, pipeline_names
 
-FIRST = f"run `kedro run --pipeline={DEFAULT}` first"
+MOST_OTHERS = 3
 
 # The catalogue puts the dataset's name before what `artist_transfer.datasets` says of a file that is not there.
 _MISSING = re.compile(r"(?P<name>\S+): (?P<path>.+) is not there: the node")
@@ -39,8 +39,9 @@ def _with_plain_errors(callback: Any) -> Any:
         if kwargs.get("pipeline") and not kwargs.get("pipelines"):
             # `--pipeline` and `--pipelines` are the same to a user of one pipeline; Kedro warns about the first.
             warnings.filterwarnings("ignore", message="Option '--pipeline'", category=KedroDeprecationWarning)
+        asked = [kwargs["pipeline"]] if kwargs.get("pipeline") else list(kwargs.get("pipelines") or [])
         try:
-            _check_pipelines([kwargs["pipeline"]] if kwargs.get("pipeline") else kwargs.get("pipelines") or [])
+            _check_pipelines(asked)
             return callback(*args, **kwargs)
         except (ArtistTransferError, DeviceLost) as error:
             message = str(error)
@@ -48,11 +49,20 @@ def _with_plain_errors(callback: Any) -> Any:
             missing = _MISSING.match(str(error))
             if missing is None:
                 raise
-            message = f"{missing['name']}: {_short(missing['path'])} is not there yet: {FIRST}"
+            message = f"{missing['name']}: {_short(missing['path'])} is not there yet{_first(missing['name'], asked)}"
         click.secho(f"Error: {message}", fg="red", err=True)
         sys.exit(1)
 
     return call
+
+
+def _first(dataset: str, asked: list[str]) -> str:
+    """Say which job makes a dataset, and which others do."""
+    jobs = jobs_that_make(dataset, asked=asked[0] if len(asked) == 1 else None)
+    if not jobs:
+        return ""
+    others = f" (or {', '.join(jobs[1 : MOST_OTHERS + 1])})" if len(jobs) > 1 else ""
+    return f": run `kedro run --pipeline={jobs[0]}` first{others}"
 
 
 def _short(path: str) -> str:

@@ -6,10 +6,12 @@ names its dotted key, what was found and what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from artist_transfer.configuration import suggestion
 from artist_transfer.errors import ArtistTransferError
@@ -37,7 +39,7 @@ from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.retrieve.params import SearchBlock
 from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
-from artist_transfer.pipelines.typed import Block
+from artist_transfer.pipelines.typed import Block, members
 from artist_transfer.tasks import TASKS
 
 PATHS = ("audio", "cache_root", "corpus_root", "embeddings", "encoder", "query", "released_weights", "target")
@@ -120,21 +122,56 @@ def check_parameters(parameters: Mapping[str, Any]) -> RunParameters:
     try:
         return RunParameters.model_validate(dict(parameters))
     except ValidationError as error:
-        lines = [_explain(details) for details in error.errors()]
-        raise ArtistTransferError("; ".join(lines)) from None
+        raise ArtistTransferError("; ".join(_explain(error.errors()))) from None
 
 
-def _explain(details: Any) -> str:
-    location = [str(part) for part in details["loc"]]
-    key = ".".join(location)
-    if details["type"] == "extra_forbidden":
-        known = _keys_at(location[:-1])
-        place = f"below {'.'.join(location[:-1])}" if location[:-1] else "at the top level"
-        return f"{key} is not a parameter{suggestion(location[-1], known)} Allowed {place}: {', '.join(known)}"
-    message = details["msg"].removeprefix("Value error, ")
+def _explain(errors: Sequence[Any]) -> list[str]:
+    """Give a line for each wrong key; what each kind of a union of kinds says of a value stands in one."""
+    lines, wrong = [], dict[str, list[Any]]()
+    for details in errors:
+        location = [str(part) for part in details["loc"]]
+        if details["type"] == "extra_forbidden":
+            known = _keys_at(location[:-1])
+            place = f"below {'.'.join(location[:-1])}" if location[:-1] else "at the top level"
+            what = f"{'.'.join(location)} is not a parameter{suggestion(location[-1], known)}"
+            lines.append(f"{what} Allowed {place}: {', '.join(known)}")
+        else:
+            wrong.setdefault(_key(details), []).append(details)
+    return lines + [_impossible(key, found) for key, found in wrong.items()]
+
+
+def _impossible(key: str, errors: Sequence[Any]) -> str:
+    said = [_said(details) for details in errors]
     if not key:
-        return message
-    return f"{key}={details['input']!r}: {message[0].lower() + message[1:]}{_number_hint(key, details)}"
+        return "; ".join(said)
+    message = ", or ".join([said[0], *(each.removeprefix("Input should be ") for each in said[1:])])
+    field, rest = _field(key.split("."))
+    hint = _number_hint(key, errors[0])
+    if not hint and not rest and field and NoneType in members(field.annotation) and "null" not in message:
+        hint = " (or null)"
+    return f"{key}={errors[0]['input']!r}: {message[0].lower() + message[1:]}{hint}"
+
+
+def _said(details: Any) -> str:
+    if _too_short(details):
+        return "Input should have more parts"
+    return str(details["msg"]).removeprefix("Value error, ").replace("a valid tuple", "a list, its parts joined by +")
+
+
+def _key(details: Any) -> str:
+    """Return the dotted key, without the kinds of a union that pydantic adds to it, and without parts that are not."""
+    location = list(details["loc"])
+    field, rest = _field(location)
+    if rest and field is not None and len(set(members(field.annotation)) - {NoneType}) > 1:
+        del location[-len(rest)]
+    if _too_short(details):
+        location.pop()
+    return ".".join(map(str, location))
+
+
+def _too_short(details: Any) -> bool:
+    """Tell whether a list has too few parts, which pydantic says of the first that is missing."""
+    return details["type"] == "missing" and isinstance(details["loc"][-1], int)
 
 
 def _number_hint(key: str, details: Any) -> str:
@@ -146,10 +183,18 @@ def _number_hint(key: str, details: Any) -> str:
 
 
 def _keys_at(location: list[str]) -> list[str]:
+    field, rest = _field(location)
+    model = field.annotation if field and not rest else RunParameters
+    return [] if rest else sorted(getattr(model, "model_fields", {}))
+
+
+def _field(location: Sequence[Any]) -> tuple[FieldInfo | None, list[Any]]:
+    """Return the innermost parameter of a place, and what of the place lies within its value."""
     model: Any = RunParameters
-    for part in location:
+    found = None
+    for depth, part in enumerate(location):
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
-            return []
-        model = field.annotation
-    return sorted(getattr(model, "model_fields", {}))
+            return found, list(location[depth:])
+        found, model = field, field.annotation
+    return found, []

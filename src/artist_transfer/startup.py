@@ -11,6 +11,19 @@ from kedro.framework.hooks import hook_impl
 from artist_transfer.errors import ArtistTransferError
 
 QUESTIONS = {"params:audio", "params:query"}
+SHARING = ("stratified", "balanced")
+"""Kinds of split that put songs of one artist on both sides; of an official one only its lists can tell."""
+FOLDERS = {
+    "fma": "fma_metadata and fma_small, fma_medium, …, as FMA's archives unpack (ingestion.fma)",
+    "table": "tracks.csv (ingestion.table.file) and the sound files that it names",
+    "labelled": "tracks.csv (ingestion.labelled.file) with its column of labels, and the sound files that it names",
+    "folder": "tagged sound files, in folders of any depth",
+    "msd": "the Million Song Dataset's files of metadata and the 7digital previews (ingestion.msd)",
+    "gtzan": "GTZAN's sound files and its fault-filtered lists train_filtered.txt, … (ingestion.gtzan)",
+    "magnatagatune": "MagnaTagATune's clips, its annotations and lists (ingestion.magnatagatune)",
+    "jamendo": "MTG-Jamendo's TSVs autotagging_genre-train.tsv, … and its sound files (ingestion.jamendo)",
+}
+"""What is in the folder of a corpus, by its kind."""
 
 
 class StartUpHooks:
@@ -55,7 +68,9 @@ class StartUpHooks:
             )
         asked = {name.removeprefix("params:") for name in pipeline.inputs() if name.startswith("params:")}
         values = {key: catalog.load(f"params:{key}") for key in asked & set(_CHECKS)}
-        _corpus(catalog, asked)
+        if "recognition_split_table" in pipeline.all_outputs() and "split" in asked:
+            _unseen(catalog.load("params:split"))
+        _corpus(catalog, asked, run_params.get("env"))
         for key, value in sorted(values.items()):
             _CHECKS[key](value)
 
@@ -66,7 +81,16 @@ def _forget_answers(pipeline: Any, catalog: Any) -> None:
             Path(catalog.get(name)._describe()["filepath"]).unlink(missing_ok=True)
 
 
-def _corpus(catalog: Any, asked: set[str]) -> None:
+def _unseen(split: str) -> None:
+    if split in SHARING:
+        raise ArtistTransferError(
+            f"split={split} puts songs of one artist on both sides, but recognition is of artists that nothing has "
+            "learned from. Allowed: --params split=artist_disjoint, or split=official where the corpus's own split "
+            "keeps artists apart"
+        )
+
+
+def _corpus(catalog: Any, asked: set[str], env: str | None) -> None:
     if not {"corpus", "corpus_root"} <= asked:
         return
     corpus = catalog.load("params:corpus")
@@ -76,17 +100,23 @@ def _corpus(catalog: Any, asked: set[str]) -> None:
                 f"corpus={corpus}: only FMA can be downloaded. Allowed: --env=fma_small, fma_medium or fma_large"
             )
     elif corpus not in ("synthetic", "synthetic_msd"):
-        _corpus_root(catalog.load("params:corpus_root"), corpus)
+        _corpus_root(catalog.load("params:corpus_root"), corpus, env)
 
 
-def _corpus_root(value: str | None, corpus: str) -> None:
+def _corpus_root(value: str | None, corpus: str, env: str | None) -> None:
+    if value is not None and Path(value).is_dir():
+        return
+    expected = f"--params corpus_root=FOLDER, a folder with {FOLDERS[corpus]}"
     if value is None:
-        raise ArtistTransferError(f"corpus_root is needed for corpus={corpus}: --params corpus_root=FOLDER")
-    if not Path(value).is_dir():
-        raise ArtistTransferError(
-            f"corpus_root={value}: there is no such folder (looked from {Path.cwd()}). Allowed: the folder of a corpus "
-            "that is there; `kedro run --pipeline=download --env=fma_small` fetches one."
-        )
+        raise ArtistTransferError(f"corpus_root is needed for corpus={corpus}: {expected}")
+    fetching = ""
+    if corpus == "fma":
+        size = env if env and env.startswith("fma_") else "fma_small"
+        fetching = f"; `kedro run --pipeline=download --env={size} --params corpus_root={value}` fetches it"
+    raise ArtistTransferError(
+        f"corpus_root={value}: there is no such folder (looked from {Path.cwd()}). Allowed for corpus={corpus}: "
+        f"{expected}{fetching}"
+    )
 
 
 def _embeddings(value: str | None) -> None:

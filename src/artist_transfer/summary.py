@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
-OWN = "self."
-"""What the names of systems begin with that were scored on the run's own corpus."""
-FIRST = ("eer", "top1")
-"""Of many scores those that are shown where a line has no room for all."""
+OWN = "self"
+"""What the run's own corpus is called in the names of systems."""
+FIRST = {"recognition": ("eer", "top1"), "artist": ("map", "knn_accuracy")}
+"""By kind of metrics those of many scores that are shown where a line has no room for all."""
 ANSWERED = {"file", "answer", "score", "threshold", "reason"}
 MOST = 40
 
@@ -44,7 +44,8 @@ class SummaryHooks:
             if name.endswith("_metrics"):
                 metrics = catalog.load(name)
                 if metrics:
-                    console.print(_score_table(metrics, level, width=console.width))
+                    kind = name.removesuffix("_metrics")
+                    console.print(_score_table(metrics, level, kind=kind, width=console.width))
         for name in names:
             if name.endswith("_csv"):
                 if not has_page:  # which shows it better
@@ -55,27 +56,33 @@ class SummaryHooks:
                 console.print(escape(f"Report: {catalog.get(name)._describe()['filepath']}"), soft_wrap=True)
 
 
-def _score_table(metrics: Mapping[str, float | None], level: float | None = None, *, width: int = 80) -> Any:
+def _score_table(metrics: Mapping[str, float | None], level: float | None, *, kind: str, width: int) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    systems, scores = _systems(metrics)
-    own = len(OWN) if all(system.startswith(OWN) for system in systems) else 0
+    from artist_transfer.reporting.labels import SCORES, flat_score_label, flat_system_label
+
+    systems, scores = _systems(metrics, list(SCORES.get(kind, ())))
+    own = OWN if {system.partition(".")[0] for system in systems} == {OWN} else ""
+    names = [flat_system_label(kind, system, own=own) for system in systems]
+    heads = {score: flat_score_label(kind, score) for score in scores}
     cells = {score: [_cell(metrics, f"{system}.{score}") for system in systems] for score in scores}
-    longest = max((len(system) - own for system in systems), default=0)
-    needed = longest + sum(max(map(len, [score, *column])) for score, column in cells.items()) + 3 * len(cells) + 4
-    shown = [score for score in FIRST if score in cells] if needed > width and set(FIRST) <= set(cells) else scores
+    longest = max(map(len, names), default=0)
+    widths = {score: max(map(len, [*heads[score].split(), *cells[score]])) for score in scores}
+    fits = longest + sum(widths.values()) + 3 * len(widths) + 4 <= width
+    first = [score for score in FIRST.get(kind, ()) if score in cells]
+    shown = scores if fits or not first else first
     table = Table(title=f"Scores with their {'' if level is None else f'{100 * level:g} % '}intervals")
     if len(shown) < len(scores):
+        table.caption = escape(f"{', '.join(heads[score] for score in scores if score not in shown)}: in the report")
+    if fits or first:
         table.add_column("system", no_wrap=True, min_width=longest)
-        left = ", ".join(score.replace("_", " ") for score in scores if score not in shown)
-        table.caption = escape(f"{left}: in the report")
     else:
         table.add_column("system", overflow="fold")
     for score in shown:
-        table.add_column(escape(score.replace("_", " ")))
-    for row, system in enumerate(systems):
-        table.add_row(escape(system[own:]), *[escape(cells[score][row]) for score in shown])
+        table.add_column(escape(heads[score]))
+    for row, name in enumerate(names):
+        table.add_row(escape(name), *[escape(cells[score][row]) for score in shown])
     return table
 
 
@@ -108,11 +115,13 @@ def _plain_table(rows: Any, *, most: int = MOST) -> Any:
     return table
 
 
-def _systems(metrics: Mapping[str, float | None]) -> tuple[list[str], list[str]]:
+def _systems(metrics: Mapping[str, float | None], known: Sequence[str]) -> tuple[list[str], list[str]]:
+    """List the systems, that of the run first, and their scores, the known ones first."""
     scored = [key.removesuffix("_low") for key in metrics if key.endswith("_low")]
     systems = dict.fromkeys(key.rpartition(".")[0] for key in scored if not key.startswith("difference."))
     scores = dict.fromkeys(key.rpartition(".")[2] for key in scored)
-    return sorted(systems, key=lambda system: (system != "transfer", system)), list(scores)
+    ordered = sorted(scores, key=lambda score: known.index(score) if score in known else len(known))
+    return sorted(systems, key=lambda system: (system != "transfer", system)), ordered
 
 
 def _cell(metrics: Mapping[str, float | None], key: str) -> str:

@@ -151,7 +151,7 @@ def test_artists_that_cannot_be_used_are_named(artist_list: pd.DataFrame, tracks
         "artists left out: no artist id": 1,
         "artists left out: same artist id as another": 1,
     }
-    with pytest.raises(ArtistTransferError, match="a set of 5 artists was asked for, but only 4"):
+    with pytest.raises(ArtistTransferError, match=r"sets\.sizes=5: a set of 5 artists was asked for, but only 4"):
         to_artist_sets(artist_list, tracks, sizes=[5])
 
 

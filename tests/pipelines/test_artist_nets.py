@@ -187,7 +187,7 @@ def test_a_song_finds_itself_and_an_artist_its_songs(embedded: Project, new_proj
             ["released_weights=no.h5"],
         ),
         (["--pipeline=artist_basic"], {"sets__division": "2+2+2"}, ["sets", "must add up to songs"]),
-        (["--pipeline=artist_basic"], {"sets__sizes": "500"}, ["sets.sizes"]),
+        (["--pipeline=artist_basic"], {"sets__sizes": "500"}, ["sets.sizes=500, but", "sets.songs="]),
         (["--pipeline=artist_basic"], {"sets__artist_list": "no.pkl"}, ["sets.artist_list=no.pkl", "no such file"]),
         (["--pipeline=artist_basic"], {"artist_evaluation__hidden": "a+b"}, ["artist_evaluation.hidden", "512+512"]),
         (["--pipeline=artist_basic"], {"artist_evaluation__targets": "gtzan"}, ["gtzan", "--pipeline=embed"]),

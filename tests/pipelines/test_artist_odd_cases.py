@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artist_transfer.corpora.leakage import leakage_report
+from artist_transfer.corpora.splits import make_split
 from artist_transfer.evaluation.embeddings import Embeddings
 from artist_transfer.evaluation.retrieval import average_precisions
 from artist_transfer.pipelines.artist_evaluation.items import CHANCE, PRIOR, Heard, Items
@@ -13,6 +15,7 @@ from artist_transfer.pipelines.artist_evaluation.nodes import target_facts
 from artist_transfer.pipelines.artist_evaluation.params import ArtistEvaluationBlock
 from artist_transfer.pipelines.artist_evaluation.scoring import TOO_SHORT, ZERO, evaluate, score_tables
 from artist_transfer.pipelines.artist_evaluation.targets import Target, own_split
+from artist_transfer.pipelines.artist_evaluation.told import alarms
 
 BLOCK = ArtistEvaluationBlock(trials=1, max_epochs=5, hidden=None, logistic_c=None, resamples=100)
 WIDTH = 8
@@ -152,3 +155,11 @@ def test_tags_that_are_not_scored_are_named_with_the_fold() -> None:
     assert told["test tracks of tags that training lacks"] == {"rare": 3}
     assert "no training track has it (fold 0)" in told["not scored"]["rare"]
     assert "no test track has it (fold 1)" in told["not scored"]["rare"]
+
+
+@pytest.mark.parametrize(("kind", "told"), [("stratified", 1), ("artist_disjoint", 0)])
+def test_artists_on_both_sides_of_the_split_are_told_in_the_report(kind: str, told: int) -> None:
+    table = corpus()
+    found = alarms(leakage_report(table, make_split(table, kind=kind, seed=0, test_share=0.25)), {})
+    assert len(found) == told
+    assert all("artists stand both in training and in test" in each and "optimistic" in each for each in found)

@@ -199,8 +199,8 @@ def test_systems_without_a_net_are_scored_and_recognise_says_why_it_cannot(proje
     ("pipeline", "params", "words"),
     [
         ("recognise", {"audio": "conf"}, "no artist is enrolled yet"),
-        ("artist_recognition", {"split": "stratified"}, "both unseen and in training"),
-        ("artist_recognition", {"recognition__protocol__enrol": 40}, "40 songs to enrol"),
+        ("artist_recognition", {"split": "stratified"}, "--params split=artist_disjoint"),
+        ("artist_recognition", {"recognition__protocol__enrol": 40}, "recognition.protocol.enrol=40"),
         ("artist_recognition", {"recognition__systems": "late"}, "recognition.systems"),
         ("artist_recognition", {"recognition__ubm__mixtures": 0}, "recognition.ubm.mixtures"),
     ],
@@ -209,6 +209,7 @@ def test_impossible_wishes_are_named(project: Project, pipeline: str, params: di
     done = project.run(f"--pipeline={pipeline}", check=False, **{**SMALL, **params})
     assert done.returncode != 0
     assert words in " ".join((done.stdout + done.stderr).split())
+    assert not (project.path / "data/cache").exists(), "something was decoded"
 
 
 def test_the_study_has_every_number_of_artists_kind_and_seed(studied: Project) -> None:

@@ -178,8 +178,8 @@ def to_artist_sets(
     usable, exclusions, several = _usable_artists(artist_list, rows, songs)
     if max(sizes) > len(usable):
         raise ArtistTransferError(
-            f"a set of {max(sizes)} artists was asked for, but only {len(usable)} artists of the list have their songs"
-            f" 1 to {songs} in the corpus."
+            f"sets.sizes={max(sizes)}: a set of {max(sizes)} artists was asked for, but only {len(usable)} artists of"
+            f" the list have their songs 1 to {songs} in training."
         )
     rows = rows[rows["artist_index"].isin(usable) & rows["song_index"].le(songs)].copy()
     rows["artist_id"] = rows["artist_index"].map(usable)

@@ -80,7 +80,7 @@ def artist_sets(
     """
     divisions = _divisions(sizes, songs, division)
     if isinstance(unseen, bool) or unseen < 0:
-        raise ArtistTransferError(f"sets.unseen={unseen!r}; allowed: whole numbers from 0 on.")
+        raise ArtistTransferError(f"unseen={unseen!r}; allowed: whole numbers from 0 on.")
     table = track_table.sort_values("track_id", ignore_index=True)
     units = find_songs(table)
     of_artist = songs_by_artist(units, seed)
@@ -177,7 +177,7 @@ def tag_label_set(
     if len(tagged) < count:
         raise ArtistTransferError(
             f"sets.sizes={size} x {sum(parts)} songs need {count:,} songs with one of the {top_tags} most used tags;"
-            f" found {len(tagged):,} of {len(allowed):,}; allowed: sizes up to {len(tagged) // sum(parts):,}."
+            f" found {len(tagged):,} of {len(allowed):,}; allowed: sets.sizes up to {len(tagged) // sum(parts):,}."
         )
     ids, artists = table["track_id"].tolist(), table["artist_id"].tolist()
     rows = [(size, artists[row], ids[row], place % sum(parts) + 1) for place, (_, row) in enumerate(tagged[:count])]
@@ -233,10 +233,11 @@ def _check_enough(largest: int, unseen: int, songs: int, *, have: int, few: Sequ
         return
     first = f" ({', '.join(few[:FIRST_NAMED])}{', …' if len(few) > FIRST_NAMED else ''})" if few else ""
     most = have - unseen
-    allowed = f"sets.sizes up to {most:,}" if most >= 2 else "fewer sets.songs or fewer sets.unseen"
+    also = f" and {unseen} unseen artists need {largest + unseen:,}" if unseen else f" needs {largest:,}"
+    allowed = f"sets.sizes up to {most:,}" if most >= 2 else "fewer sets.songs"
     raise ArtistTransferError(
-        f"sets.sizes={largest} + sets.unseen={unseen} need {largest + unseen:,} artists with sets.songs={songs} songs"
-        f" or more; found {have:,}, and {len(few):,} with fewer{first}; allowed: {allowed}."
+        f"sets.sizes={largest}{also} artists with sets.songs={songs} songs or more; found {have:,}, and {len(few):,}"
+        f" with fewer{first}; allowed: {allowed}."
     )
 
 

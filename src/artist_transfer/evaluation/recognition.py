@@ -79,7 +79,7 @@ def draw_protocol(
     if seen:
         raise ArtistTransferError(
             f"recognition: {len(seen)} artists are both unseen and in training: {some(seen)}; an artist that a system"
-            " was fitted on cannot be recognised as unseen."
+            " was fitted on cannot be recognised as unseen. With split=artist_disjoint there is none."
         )
     table = track_table.sort_values("track_id", ignore_index=True)
     songs = find_songs(table)

@@ -19,7 +19,7 @@ def artist_job(*kinds: str) -> Pipeline:
         All of their nodes.
     """
     rooms = [
-        ingestion.create_pipeline(),
+        ingestion.create_pipeline(kinds=kinds),
         mel_cache.create_pipeline(ismir=True),
         splitting.create_pipeline(),
         artist_learning.create_pipeline(kinds=kinds),

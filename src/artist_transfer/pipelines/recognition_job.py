@@ -22,7 +22,7 @@ def recognition_job(*kinds: str, transfer: bool = False) -> Pipeline:
     """
     learning = Pipeline(artist_learning.create_pipeline(kinds=kinds), inputs={"split_table": "recognition_split_table"})
     rooms = [
-        ingestion.create_pipeline(),
+        ingestion.create_pipeline(kinds=kinds, unseen=True),
         mel_cache.create_pipeline(ismir=True),
         splitting.create_pipeline(),
         learning,

@@ -1,4 +1,4 @@
-"""The report of artist-label nets: what was learnt, on which tracks, and what it is worth beside the others.
+"""The report of artist-label nets: what was learned, on which tracks, and what it is worth beside the others.
 
 Made from saved tables only; equal inputs give equal bytes; nothing is fetched. See `artist_transfer.reporting.shell`.
 """

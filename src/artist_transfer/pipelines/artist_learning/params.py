@@ -38,14 +38,6 @@ class SetsBlock(Block):
         read_numbers(value, least=2)
         return str(value)
 
-    @field_validator("division", mode="before")
-    @classmethod
-    def _joined_by_plus(cls, value: object) -> object:
-        if isinstance(value, str):  # 15+3+2, for Kedro parts --params at commas
-            parts = [part.strip() for part in value.split("+")]
-            return tuple(int(part) if part.isdecimal() else part for part in parts)
-        return value
-
     @model_validator(mode="after")
     def _division_adds_up(self) -> SetsBlock:
         if self.division is not None and sum(self.division) != self.songs:

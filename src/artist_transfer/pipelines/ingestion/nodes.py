@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,10 @@ import pandas as pd
 
 from artist_transfer.artifacts import fingerprint
 from artist_transfer.pipelines.artist_learning.listed import find_listed
-from artist_transfer.pipelines.artist_learning.params import SetsBlock
+from artist_transfer.pipelines.artist_learning.params import ArtistStudyBlock, SetsBlock, read_kinds
 from artist_transfer.pipelines.ingestion.params import IngestionBlock
-from artist_transfer.pipelines.splitting.nodes import balanced_params
+from artist_transfer.pipelines.ingestion.tries import SplitParams, try_embeddings, try_sets, try_unseen
+from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.splitting.params import SplittingBlock
 
 log = logging.getLogger(__name__)
@@ -73,12 +73,100 @@ def read_corpus(
         If the corpus cannot be read, or cannot carry the job.
     """
     table, exclusions, names, facts = read_tracks(corpus, corpus_root, ingestion, workers)
-    try_split(table, split, splitting, folds)
+    SplitParams(split, splitting, folds).of(table)
     if embeddings is not None:
         try_embeddings(table, embeddings)
     if sets.artist_list is not None:
         find_listed(sets.artist_list, names)
     return table, exclusions, names, facts
+
+
+@dataclass(frozen=True)
+class ArtistCorpus:
+    """The node of jobs that learn artists, for given kinds of net or for those that the study names.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        basic, siamese, tag; empty: `artist_study.kinds`.
+    """
+
+    kinds: tuple[str, ...] = ()
+
+    def read_corpus(
+        self,
+        corpus: str,
+        corpus_root: str | None,
+        ingestion: IngestionBlock,
+        workers: int | None,
+        split: str,
+        splitting: SplittingBlock,
+        folds: int,
+        embeddings: str | None,
+        sets: SetsBlock,
+        study: ArtistStudyBlock,
+    ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+        """Read the corpus, and try whether it has artists enough to learn.
+
+        Parameters
+        ----------
+        corpus, corpus_root, ingestion, workers, split, splitting, folds, embeddings, sets
+            As of the function `read_corpus`.
+        study : ArtistStudyBlock
+            Kinds of net, where the job has none of its own.
+
+        Returns
+        -------
+        track_table, exclusion_table, list_name_table, corpus_facts
+            As of `read_corpus`.
+
+        Raises
+        ------
+        ArtistTransferError
+            If the corpus cannot be read, or cannot carry the job.
+        """
+        read = read_corpus(corpus, corpus_root, ingestion, workers, split, splitting, folds, embeddings, sets)
+        try_sets(read[0], SplitParams(split, splitting, folds), sets, self.kinds or read_kinds(study.kinds))
+        return read
+
+    def read_for_recognition(
+        self,
+        corpus: str,
+        corpus_root: str | None,
+        ingestion: IngestionBlock,
+        workers: int | None,
+        split: str,
+        splitting: SplittingBlock,
+        folds: int,
+        embeddings: str | None,
+        sets: SetsBlock,
+        study: ArtistStudyBlock,
+        recognition: RecognitionBlock,
+    ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+        """Read the corpus, and try whether it has artists enough to learn and others to recognise.
+
+        Parameters
+        ----------
+        corpus, corpus_root, ingestion, workers, split, splitting, folds, embeddings, sets, study
+            As of `read_corpus`.
+        recognition : RecognitionBlock
+            Songs of an artist that is recognised.
+
+        Returns
+        -------
+        track_table, exclusion_table, list_name_table, corpus_facts
+            As of `read_corpus`.
+
+        Raises
+        ------
+        ArtistTransferError
+            If the corpus cannot be read, or cannot carry the job.
+        """
+        read = self.read_corpus(
+            corpus, corpus_root, ingestion, workers, split, splitting, folds, embeddings, sets, study
+        )
+        try_unseen(read[0], SplitParams(split, splitting, folds), sets, recognition)
+        return read
 
 
 def read_tracks(
@@ -244,58 +332,3 @@ def write_synthetic(ingestion: IngestionBlock, workers: int | None) -> Path:
 
     params = SyntheticParams(**ingestion.synthetic.model_dump())
     return generate(SYNTHETIC_FOLDER / fingerprint(params), params, n_workers=workers)
-
-
-def try_split(track_table: pd.DataFrame, split: str, splitting: SplittingBlock, folds: int) -> None:
-    """Make the split as if every file were usable: one that fails now cannot succeed later.
-
-    Parameters
-    ----------
-    track_table : pd.DataFrame
-        All tracks.
-    split : str
-        Kind of the split.
-    splitting : SplittingBlock
-        Its shares.
-    folds : int
-        Its folds.
-
-    Raises
-    ------
-    ArtistTransferError
-        If the corpus is too small for the split.
-    """
-    from artist_transfer.corpora.splits import make_split
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the real split says what there is to say
-        make_split(
-            track_table.assign(audio_hash=track_table["track_id"]),
-            kind=split,
-            seed=0,
-            test_share=splitting.test_share,
-            folds=folds,
-            balanced=balanced_params(splitting.balanced),
-        )
-
-
-def try_embeddings(track_table: pd.DataFrame, path: str) -> None:
-    """Read somebody else's features once, to find out whether they are of these tracks.
-
-    Parameters
-    ----------
-    track_table : pd.DataFrame
-        All tracks.
-    path : str
-        The file.
-
-    Raises
-    ------
-    ArtistTransferError
-        If the file is not what it should be.
-    """
-    from artist_transfer.evaluation.embeddings_file import read_embeddings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # missing tracks are told when the features are used
-        read_embeddings(path, track_ids=track_table["track_id"].tolist())

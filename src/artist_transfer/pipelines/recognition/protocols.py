@@ -118,6 +118,7 @@ def hold_out_artists(
         artists = here.loc[here["track_id"].isin(train), "artist_id"].dropna().unique()
         try:
             able = draw_protocol(usable[usable["track_id"].isin(train)], artists, seed=seed, **songs).artists
+            _check_some_are_left(len(able), block.enrol, block.test)
             count = min(max(2, round(block.validation_share * len(able))), block.validation_artists)
             chosen = hold_out(able, count=count, seed=seed)
         except ArtistTransferError as error:
@@ -126,6 +127,15 @@ def hold_out_artists(
         parts.append(rows.assign(side=rows["side"].where(~held, "validation")))
         log.info("Fold %s: %d of %d artists are held out for validation", fold, len(chosen), len(able))
     return pd.concat(parts, ignore_index=True)
+
+
+def _check_some_are_left(able: int, enrol: int, test: int) -> None:
+    if able < 3:
+        raise ArtistTransferError(
+            f"{able} artists of the training side have the songs of recognition.protocol.enrol={enrol} and "
+            f"recognition.protocol.test={test}; 3 or more are needed, 2 to hold out and the others to learn from; "
+            "allowed: fewer songs"
+        )
 
 
 def draw_trials(
