@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from artist_transfer.configuration import ProjectConfigLoader
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.parameters import RunParameters, check_parameters
 from artist_transfer.pipelines.feature_learning.params import normalised_tasks
+from artist_transfer.pipelines.typed import LARGEST, LARGEST_SEED, Block, members
 from artist_transfer.settings import CONFIG_LOADER_ARGS
 from artist_transfer.tasks import TASKS
 
@@ -62,11 +64,29 @@ def test_every_parameter_stands_in_the_base_file() -> None:
             ["training.engine=fast", "training.distributed asks for 2", "auto and plain"],
         ),
         ({"splitting": {"test_share": 1.5}}, ["splitting.test_share=1.5"]),
-        ({"splitting": {"balanced": {"songs": 9, "division": [4, 1, 1]}}}, ["splitting.balanced", "add up"]),
+        (
+            {"splitting": {"balanced": {"songs": 9, "division": [4, 1, 1]}}},
+            ["splitting.balanced.division (4, 1, 1) must add up"],
+        ),
         ({"splitting": {"balanced": {"division": "4+1"}}}, ["splitting.balanced.division=['4', '1']", "more parts"]),
         ({"splitting": {"balanced": {"division": "4+x+1"}}}, ["splitting.balanced.division.1='x'", "valid integer"]),
         ({"ingestion": {"folder": {"extensions": ".mp3+"}}}, ["ingestion.folder.extensions='.mp3+'", "joined by +"]),
         ({"ingestion": {"msd": {"tags": 5}}}, ["ingestion.msd.tags=5", "'frequent', or a list", "joined by +"]),
+        ({"splitting": {"balanced": {"songs": 6, "division": "6+-1+1"}}}, ["splitting.balanced.division.1='-1'"]),
+        ({"sets": {"songs": 8, "division": None}}, ["sets.songs=8 needs a division of its own"]),
+        ({"splitting": {"balanced": {"songs": 25, "division": None}}}, ["splitting.balanced.songs=25 needs"]),
+        ({"sets": {"songs": 6, "division": "0+4+2"}}, ["sets.division.0='0'", "greater than or equal to 1"]),
+        ({"mel": {"probe": {"max_duration_s": math.inf}}}, ["mel.probe.max_duration_s=inf", "finite"]),
+        ({"mel": {"probe": {"min_duration_s": 1000}}}, ["mel.probe.min_duration_s=1000", "max_duration_s=900"]),
+        ({"mel": {"probe": {"silence_dbfs": 0}}}, ["mel.probe.silence_dbfs=0", "less than 0"]),
+        ({"seed": 99999999999999999999999}, ["seed=99999999999999999999999", str(LARGEST_SEED)]),
+        ({"seed": True}, ["seed=True", "numbers, not true and false"]),
+        ({"tracking": "maybe"}, ["tracking='maybe'", "true or false"]),
+        ({"threads": 1.5}, ["threads=1.5", "integer"]),
+        ({"target": "../x"}, ["target='../x'", "letters, digits"]),
+        ({"target": 7}, ["target=7", "bare numbers as numbers: in quotes", "--params \"target='7'\""]),
+        ({"target": "self"}, ["target='self'", "not self"]),
+        ({"recognition": {"fused": "mfcc"}}, ["recognition.fused='mfcc'", "basic, siamese, tag"]),
         ({"training": {"epochs": "none"}}, ["training.epochs='none'", "integer", "(or null)"]),
         ({"recognition": {"ubm": {"top": "all"}}}, ["recognition.ubm.top='all'", "(or null)"]),
         ({"artist_evaluation": {"hidden": "none"}}, ["artist_evaluation.hidden='none'", "or null"]),
@@ -135,6 +155,94 @@ def test_one_word_is_a_list_of_it_and_a_written_list_keeps_its_plus_signs(key: s
     assert with_list(key, word) == (word,)
     if key != "ingestion.msd.sources":
         assert with_list(key, ["r+b", word]) == ("r+b", word)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "read"),
+    [
+        ("study.cases", ["g", "gs-mtn"], "g+gs-mtn"),
+        ("study.seeds", [0, 1, 2], "0+1+2"),
+        ("study.seeds", 0, "0"),
+        ("study.split_seeds", 7, "7"),
+        ("study.ablations.choices", ["draw", "split"], "draw+split"),
+        ("study.ablations.groups", [10, 20], "10+20"),
+        ("sets.sizes", 500, "500"),
+        ("sets.sizes", [500, 1000], "500+1000"),
+        ("artist_study.kinds", ["basic"], "basic"),
+        ("artist_study.seeds", [3, 4], "3+4"),
+        ("artist_evaluation.targets", ["self", "gtzan"], "self+gtzan"),
+        ("artist_evaluation.hidden", 64, "64"),
+        ("artist_evaluation.hidden", [64, 32], "64+32"),
+        ("recognition.systems", ["nets", "ivector"], "nets+ivector"),
+        ("recognition.targets", ["self", "gtzan"], "self+gtzan"),
+    ],
+)
+def test_what_is_kept_joined_may_be_a_list_or_one_number(key: str, given: object, read: str) -> None:
+    assert with_list(key, given) == read
+
+
+@pytest.mark.parametrize("key", ["study.seeds", "sets.sizes", "artist_evaluation.hidden"])
+@pytest.mark.parametrize("given", [[], [0.5], ["a"], True, 1.5, "1,2", {}])
+def test_what_is_no_number_is_not_joined(key: str, given: object) -> None:
+    with pytest.raises(ArtistTransferError, match=rf"^{re.escape(key)}.*joined by \+"):
+        with_list(key, given)
+
+
+def leaves(model: type[Block] = RunParameters, place: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Give every parameter and the types that it may have."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Block):
+            yield from leaves(field.annotation, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", members(field.annotation)
+
+
+NUMBERS = [key for key, kinds in leaves() if {int, float} & set(kinds)]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_no_number_is_infinite_or_true_or_larger_than_what_computes_with_it(key: str) -> None:
+    whole = int in dict(leaves())[key]
+    for value in (math.nan, math.inf, -math.inf, "inf", True, False, 10**400, *([LARGEST + 1] if whole else [])):
+        with pytest.raises(ArtistTransferError, match=re.escape(key)):
+            with_list(key, value)
+
+
+SEEDS = [key for key in NUMBERS if key.split(".")[-1] == "seed"]
+
+
+def test_the_largest_seed_is_taken_everywhere() -> None:
+    assert len(SEEDS) == 4
+    for key in SEEDS:
+        assert with_list(key, LARGEST_SEED) == LARGEST_SEED
+        with pytest.raises(ArtistTransferError, match=rf"{re.escape(key)}=4294967296: .*4294967295"):
+            with_list(key, LARGEST_SEED + 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "checked"),
+    [
+        ("seed", 1.0, 1),
+        ("seed", "5", 5),
+        ("threads", 1.0, 1),
+        ("workers", "2", 2),
+        ("folds", 2.0, 2),
+        ("tracking", "no", False),
+        ("tracking", 0, False),
+        ("tasks", "sg", "gs"),
+        ("target", None, None),
+    ],
+)
+def test_the_checked_value_is_the_one_that_is_passed_on(key: str, written: object, checked: object) -> None:
+    given = merged(None, **{key: written})[key]
+    assert given == checked and type(given) is type(checked)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_what_is_passed_on_passes_the_check_unchanged(env: str) -> None:
+    passed = merged(env)
+    assert check_parameters(passed).model_dump() == passed
+    assert isinstance(passed["training"]["batch"], int)
 
 
 def test_a_word_that_stands_for_a_list_stays_one() -> None:

@@ -14,6 +14,9 @@ from artist_transfer.errors import ArtistTransferError
 class ProjectConfigLoader(OmegaConfigLoader):
     """OmegaConf configuration whose environment and parameters are checked as a whole.
 
+    Of the parameters it gives the checked values: nodes that take a plain number would else get what was written,
+    such as 1.0 or "5" for a whole number.
+
     Raises
     ------
     ArtistTransferError
@@ -30,9 +33,32 @@ class ProjectConfigLoader(OmegaConfigLoader):
     ) -> None:
         check_environment(Path(conf_source), env, base=kwargs.get("base_env") or "base")
         super().__init__(conf_source, env, runtime_params, **kwargs)
+        _ = self["parameters"]  # reads and checks them
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Return the configuration of a kind; parameters are checked.
+
+        Parameters
+        ----------
+        key : str
+            ``parameters``, ``catalog``, …
+
+        Returns
+        -------
+        dict
+            As merged from the files and ``--params``.
+
+        Raises
+        ------
+        ArtistTransferError
+            If a parameter is unknown or impossible.
+        """
+        found: dict[str, Any] = super().__getitem__(key)
+        if key != "parameters":
+            return found
         from artist_transfer.parameters import check_parameters  # pydantic models cost time at `kedro registry list`
 
-        check_parameters(self["parameters"])
+        return check_parameters(found).model_dump()
 
 
 def check_environment(conf_source: Path, env: str | None, *, base: str) -> None:

@@ -6,6 +6,7 @@ names its dotted key, what was found and what is allowed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
@@ -39,10 +40,11 @@ from artist_transfer.pipelines.recognition.params import RecognitionBlock
 from artist_transfer.pipelines.retrieve.params import SearchBlock
 from artist_transfer.pipelines.splitting.params import SplitKind, SplittingBlock
 from artist_transfer.pipelines.transfer_evaluation.params import TransferBlock
-from artist_transfer.pipelines.typed import Block, members
+from artist_transfer.pipelines.typed import Block, Seed, members
 from artist_transfer.tasks import TASKS
 
-PATHS = ("audio", "cache_root", "corpus_root", "embeddings", "encoder", "query", "released_weights", "target")
+PATHS = ("audio", "cache_root", "corpus_root", "embeddings", "encoder", "query", "released_weights")
+MOST_CORES = 4096  # as many processes or threads could be started at once
 
 
 class RunParameters(Block):
@@ -58,9 +60,9 @@ class RunParameters(Block):
     embeddings: str | None = None
     audio: str | None = None
     device: Device = "auto"
-    workers: int | None = Field(None, ge=1, description="processes that decode; null: all cores")
-    threads: int | None = Field(None, ge=1, description="threads of torch on a CPU; null: all cores")
-    seed: int = Field(0, ge=0)
+    workers: int | None = Field(None, ge=1, le=MOST_CORES, description="processes that decode; null: all cores")
+    threads: int | None = Field(None, ge=1, le=MOST_CORES, description="threads of torch on a CPU; null: all cores")
+    seed: Seed = 0
     tracking: bool = True
     mlflow_run_id: str | None = None
     cache_root: str = "data/cache"
@@ -90,6 +92,13 @@ class RunParameters(Block):
     @classmethod
     def _known_letters(cls, tasks: str) -> str:
         return normalised_tasks(tasks)
+
+    @field_validator("target")
+    @classmethod
+    def _can_be_kept(cls, target: str | None) -> str | None:
+        if target is not None and (not re.fullmatch(r"[\w-]+", target) or target == "self"):
+            raise ValueError("allowed are letters, digits, _ and -, and not self, or null")
+        return target
 
     @model_validator(mode="after")
     def _possible_together(self) -> RunParameters:
@@ -145,16 +154,22 @@ def _impossible(key: str, errors: Sequence[Any]) -> str:
     if not key:
         return "; ".join(said)
     message = ", or ".join([said[0], *(each.removeprefix("Input should be ") for each in said[1:])])
+    message = message[0].lower() + message[1:]
+    if errors[0]["type"] == "value_error" and isinstance(errors[0]["input"], Mapping):
+        # of several values together, the first of which mostly begins the message
+        return f"{key}{'.' if re.split('[= ]', message)[0] in _keys_at(key.split('.')) else ': '}{message}"
     field, rest = _field(key.split("."))
     hint = _number_hint(key, errors[0])
     if not hint and not rest and field and NoneType in members(field.annotation) and "null" not in message:
         hint = " (or null)"
-    return f"{key}={errors[0]['input']!r}: {message[0].lower() + message[1:]}{hint}"
+    return f"{key}={errors[0]['input']!r}: {message}{hint}"
 
 
 def _said(details: Any) -> str:
     if _too_short(details):
         return "Input should have more parts"
+    if details["type"] in ("bool_type", "bool_parsing"):
+        return "Input should be true or false"
     return str(details["msg"]).removeprefix("Value error, ").replace("a valid tuple", "a list, its parts joined by +")
 
 
@@ -178,7 +193,7 @@ def _number_hint(key: str, details: Any) -> str:
     found = details["input"]
     if details["type"] != "string_type" or isinstance(found, bool) or not isinstance(found, (int, float)):
         return ""
-    way = "write it as ./000002, say" if key in PATHS else "in a parameters.yml it can be put in quotes"
+    way = "write it as ./000002, say" if key in PATHS else f"in quotes it is text, --params \"{key}='{found}'\""
     return f" (Kedro reads bare numbers as numbers: {way})"
 
 

@@ -43,7 +43,7 @@ def test_numbers_are_joined_by_plus(value: object, numbers: tuple[int, ...]) -> 
     assert read_numbers(value) == numbers
 
 
-@pytest.mark.parametrize("value", ["", None, "+", "1+", "a", "-1", "1.5", "1+1", [], "0,1", 2**63, f"0+{2**64}"])
+@pytest.mark.parametrize("value", ["", None, "+", "1+", "a", "-1", "1.5", "1+1", [], "0,1", 2**32, f"0+{2**64}"])
 def test_what_is_no_list_of_numbers_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="whole numbers"):
         read_numbers(value)
@@ -51,9 +51,9 @@ def test_what_is_no_list_of_numbers_is_refused(value: object) -> None:
 
 @pytest.mark.parametrize("key", ["seeds", "split_seeds"])
 def test_a_seed_that_nothing_takes_is_refused_by_its_key(key: str) -> None:
-    with pytest.raises(ArtistTransferError, match=rf"study\.{key}=.* from 0 to 9223372036854775807"):
-        check_parameters({"corpus": "synthetic", "study": {key: 2**64}})
-    assert check_parameters({"corpus": "synthetic", "study": {key: 2**63 - 1}})
+    with pytest.raises(ArtistTransferError, match=rf"study\.{key}=.* from 0 to 4294967295"):
+        check_parameters({"corpus": "synthetic", "study": {key: 2**32}})
+    assert check_parameters({"corpus": "synthetic", "study": {key: 2**32 - 1}})
 
 
 def test_a_wrong_case_is_named_by_its_key_once() -> None:

@@ -47,7 +47,7 @@ def test_too_many_artists_are_told_with_what_there_is_and_true_keys() -> None:
 
 def test_two_artists_are_needed_whatever_the_sizes() -> None:
     with pytest.raises(ArtistTransferError, match=r"two artists or more .* 0 artists .* allowed: fewer sets\.songs"):
-        try_sets(tracks(), APART, SetsBlock(songs=5), ["siamese"])
+        try_sets(tracks(), APART, sets(songs=5, division=(3, 1, 1)), ["siamese"])
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,20 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from artist_transfer.errors import ArtistTransferError
-from artist_transfer.pipelines.typed import Block
+from artist_transfer.pipelines.typed import LARGEST_SEED, Block, Joined, JoinedNumbers
 from artist_transfer.study.cases import parse_cases
 from artist_transfer.tasks import TASKS
 
-LARGEST = 2**63 - 1  # that torch, numpy and parquet take as a seed
 ABLATIONS = ("dictionary", "groups", "targets", "fit_on", "split", "draw")
 
 
 class AblationBlock(Block):
     """One choice after the other is changed, all else being the run's."""
 
-    choices: str = Field("all", description="all, none, or names joined by +")
+    choices: Joined = Field("all", description="all, none, or names joined by +")
     case: str | None = Field(None, description="null: genre and the last of the factor tasks, as MTN")
-    dictionary: str = "256+512+1024+2048+4096"
-    groups: str = "10+20+40+80+160"
+    dictionary: JoinedNumbers = "256+512+1024+2048+4096"
+    groups: JoinedNumbers = "10+20+40+80+160"
     max_artists: int | None = Field(500, ge=4, description="artists that numbers of groups are measured on; null: all")
 
     @field_validator("choices")
@@ -35,19 +34,19 @@ class AblationBlock(Block):
             raise ValueError("allowed is the name of one case with its architecture, such as gm-mtn")
         return value
 
-    @field_validator("dictionary", "groups", mode="before")
+    @field_validator("dictionary", "groups")
     @classmethod
-    def _numbers(cls, value: object) -> str:
+    def _numbers(cls, value: str) -> str:
         read_numbers(value, least=2)
-        return str(value)
+        return value
 
 
 class StudyBlock(Block):
     """Cases, seeds and tests. Lists are written with +, for Kedro parts ``--params`` at commas."""
 
-    cases: str = "all"
-    seeds: str = "0"
-    split_seeds: str = "0"
+    cases: Joined = "all"
+    seeds: JoinedNumbers = "0"
+    split_seeds: JoinedNumbers = "0"
     at_once: int = Field(8, ge=1, description="nets that are trained side by side on a GPU")
     resamples: int = Field(10_000, ge=100)
     level: float = Field(0.95, gt=0.5, lt=1)
@@ -59,11 +58,11 @@ class StudyBlock(Block):
         _cases(value)
         return value
 
-    @field_validator("seeds", "split_seeds", mode="before")
+    @field_validator("seeds", "split_seeds")
     @classmethod
-    def _numbers(cls, value: object) -> str:
+    def _numbers(cls, value: str) -> str:
         read_numbers(value)
-        return str(value)
+        return value
 
 
 def read_numbers(value: object, *, least: int = 0) -> tuple[int, ...]:
@@ -89,9 +88,9 @@ def read_numbers(value: object, *, least: int = 0) -> tuple[int, ...]:
     parts = [part.strip() for part in str(value).split("+")] if value is not None and str(value).strip() else []
     numbers = [int(part) for part in parts if part.isdecimal()]
     whole = bool(parts) and len(numbers) == len(parts) == len(set(numbers))
-    if not whole or min(numbers) < least or max(numbers) > LARGEST:
+    if not whole or min(numbers) < least or max(numbers) > LARGEST_SEED:
         raise ValueError(
-            f"allowed are one or more different whole numbers from {least} to {LARGEST}, joined by +, such as "
+            f"allowed are one or more different whole numbers from {least} to {LARGEST_SEED}, joined by +, such as "
             f"{least}+{least + 1}"
         )
     return tuple(numbers)

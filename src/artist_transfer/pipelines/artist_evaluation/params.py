@@ -6,19 +6,19 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from artist_transfer.pipelines.typed import Block
+from artist_transfer.pipelines.typed import Block, Joined, JoinedNumbers, Seed
 
 
 class ArtistEvaluationBlock(Block):
     """Targets, and how they are scored."""
 
-    targets: str = Field("self", description="self, and names that --pipeline=embed has given, joined by +")
+    targets: Joined = Field("self", description="self, and names that --pipeline=embed has given, joined by +")
     folds: int = Field(5, ge=2, description="folds by artist of a target without a split of its own")
     k: int = Field(20, ge=1)
     trials: int = Field(10, ge=1, description="of the linear softmax")
     max_epochs: int = Field(500, ge=1, description="of the linear softmax")
     logistic_c: float | None = Field(0.01, gt=0, description="inverse penalty of logistic regression; null: none")
-    hidden: str | None = Field(
+    hidden: JoinedNumbers | None = Field(
         "512+512", description="dense layers of the neural probes of labels and tags, joined by +; null: no such probes"
     )
     discriminant: int | None = Field(None, ge=1, description="dimensions of the linear discriminant; null: none")
@@ -29,7 +29,7 @@ class ArtistEvaluationBlock(Block):
     released: bool = Field(False, description="the authors' Siamese net beside ours")
     resamples: int = Field(2000, ge=100)
     level: float = Field(0.95, gt=0.5, lt=1)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @field_validator("targets")
     @classmethod
@@ -37,13 +37,11 @@ class ArtistEvaluationBlock(Block):
         read_targets(value)
         return value
 
-    @field_validator("hidden", mode="before")
+    @field_validator("hidden")
     @classmethod
-    def _widths(cls, value: object) -> str | None:
-        if value is None:
-            return None
-        read_widths(str(value))
-        return str(value)
+    def _widths(cls, value: str | None) -> str | None:
+        read_widths(value)
+        return value
 
     @field_validator("discriminant_shrinkage")
     @classmethod

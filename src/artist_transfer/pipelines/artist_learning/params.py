@@ -8,21 +8,22 @@ from pydantic import Field, field_validator, model_validator
 
 from artist_transfer.pipelines.agf_study.params import read_numbers
 from artist_transfer.pipelines.feature_learning.params import EpochsByDevice
-from artist_transfer.pipelines.typed import Block
+from artist_transfer.pipelines.typed import AtLeastOne, Block, Joined, JoinedNumbers, NotNegative
 
+PAPER_SONGS = 20  # of the division that stands for null
 KINDS = ("basic", "siamese", "tag")
 
 
 class SetsBlock(Block):
     """Which artists are learned, with how many songs each."""
 
-    sizes: str | None = Field(
+    sizes: JoinedNumbers | None = Field(
         None,
         description="artists in a set, joined by +; null: as many as have enough songs, in studies also a quarter and "
         "a half of them",
     )
     songs: int = Field(20, ge=2)
-    division: tuple[int, int, int] | None = Field(
+    division: tuple[AtLeastOne, NotNegative, NotNegative] | None = Field(
         None, description="training/validation/test songs of an artist; null: 15/3/2, from 10,000 artists on 17/1/2"
     )
     top_tags: int = Field(50, ge=1, description="tags of the tag-label net")
@@ -30,18 +31,21 @@ class SetsBlock(Block):
         None, description="msd-artist-list.pkl or another of its form, which the sets come from; null: they are drawn"
     )
 
-    @field_validator("sizes", mode="before")
+    @field_validator("sizes")
     @classmethod
-    def _numbers(cls, value: object) -> str | None:
-        if value is None:
-            return None
-        read_numbers(value, least=2)
-        return str(value)
+    def _numbers(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_numbers(value, least=2)
+        return value
 
     @model_validator(mode="after")
     def _division_adds_up(self) -> SetsBlock:
         if self.division is not None and sum(self.division) != self.songs:
             raise ValueError(f"division {self.division} must add up to songs = {self.songs}")
+        if self.division is None and self.artist_list is None and self.songs < PAPER_SONGS:
+            raise ValueError(
+                f"songs={self.songs} needs a division of its own, three numbers that add up to it: null is 15+3+2"
+            )
         return self
 
 
@@ -82,8 +86,8 @@ class EncodingBlock(Block):
 class ArtistStudyBlock(Block):
     """The sweep over nets, sizes of sets (`sets.sizes`) and seeds. Lists are written with +."""
 
-    kinds: str = "basic+siamese+tag"
-    seeds: str = "0"
+    kinds: Joined = "basic+siamese+tag"
+    seeds: JoinedNumbers = "0"
 
     @field_validator("kinds")
     @classmethod
@@ -91,11 +95,11 @@ class ArtistStudyBlock(Block):
         read_kinds(value)
         return value
 
-    @field_validator("seeds", mode="before")
+    @field_validator("seeds")
     @classmethod
-    def _numbers(cls, value: object) -> str:
+    def _numbers(cls, value: str) -> str:
         read_numbers(value)
-        return str(value)
+        return value
 
 
 def read_kinds(value: str) -> tuple[str, ...]:

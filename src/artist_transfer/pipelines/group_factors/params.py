@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from artist_transfer.pipelines.typed import Block
+from artist_transfer.pipelines.typed import DAY_S, Block
 
 
 class DictionaryBlock(Block):
@@ -30,7 +30,7 @@ class EssentiaBlock(Block):
     """Essentia's extractor, run once a track in a pool."""
 
     shard_size: int = Field(32, ge=1)
-    time_limit_s: float = Field(120.0, gt=0)
+    time_limit_s: float = Field(120.0, gt=0, le=DAY_S)
 
 
 class FactorsBlock(Block):

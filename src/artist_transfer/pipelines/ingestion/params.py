@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from artist_transfer.pipelines.typed import Block
+from artist_transfer.pipelines.typed import Block, Seed
 
 CorpusKind = Literal[
     "synthetic", "fma", "table", "folder", "msd", "synthetic_msd", "gtzan", "magnatagatune", "jamendo", "labelled"
@@ -16,7 +16,7 @@ CorpusKind = Literal[
 class SyntheticBlock(Block):
     """Size of the embedded default corpus."""
 
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     genres: int = Field(5, ge=2, le=6)
     artists_per_genre: int = Field(8, ge=3, le=999)
     tracks_per_artist: int = Field(6, ge=2, le=90)

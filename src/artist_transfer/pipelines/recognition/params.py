@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from artist_transfer.pipelines.artist_evaluation.params import read_targets
 from artist_transfer.pipelines.artist_learning.params import KINDS
-from artist_transfer.pipelines.typed import Block
+from artist_transfer.pipelines.typed import Block, Joined, Seed
 
 FAMILIES = ("nets", "gmm_ubm", "ivector", "early", "late", "mfcc")
 FUSED = ("early", "late")  # of a net and the i-vector
@@ -68,7 +68,7 @@ class RecognitionBlock(Block):
     """What is tried against what, and how it is scored."""
 
     protocol: ProtocolBlock = ProtocolBlock()
-    systems: str = Field("all", description="all, or some of nets, gmm_ubm, ivector, early, late, mfcc joined by +")
+    systems: Joined = Field("all", description="all, or some of nets, gmm_ubm, ivector, early, late, mfcc joined by +")
     released: bool = Field(False, description="the authors' Siamese net as a further encoder")
     fused: str | None = Field(None, description="kind of net in the fusions; null: the first")
     ubm: UbmBlock = UbmBlock()
@@ -78,17 +78,24 @@ class RecognitionBlock(Block):
     s_norm: bool = Field(False, description="every system also with symmetric score normalisation")
     cohort: int = Field(400, ge=2, description="songs of the training artists that s-norm compares with, at most")
     cohort_top: int | None = Field(None, ge=2, description="nearest of the cohort that s-norm uses; null: all")
-    targets: str = Field("self", description="self, and names that --pipeline=embed has given, joined by +")
+    targets: Joined = Field("self", description="self, and names that --pipeline=embed has given, joined by +")
     score_lists: str | None = Field(None, description="folder with scores of other systems on the same trials")
     recogniser: str = Field("auto", description="system of --pipeline=recognise; auto: the best on validation trials")
     resamples: int = Field(2000, ge=100)
     level: float = Field(0.95, gt=0.5, lt=1)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @field_validator("systems")
     @classmethod
     def _known(cls, value: str) -> str:
         read_families(value)
+        return value
+
+    @field_validator("fused")
+    @classmethod
+    def _trained(cls, value: str | None) -> str | None:
+        if value is not None and value not in KINDS:
+            raise ValueError(f"allowed are {', '.join(KINDS)}, as far as they are trained, or null")
         return value
 
     @field_validator("recogniser")
