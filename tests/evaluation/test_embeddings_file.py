@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,11 @@ def garbage(tmp_path: Path, suffix: str) -> Path:
     return path
 
 
+def npy(tmp_path: Path) -> Path:
+    np.save(tmp_path / "e.npy", MATRIX)
+    return (tmp_path / "e.npy").rename(tmp_path / "e.npz")
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -131,9 +138,65 @@ def garbage(tmp_path: Path, suffix: str) -> Path:
         (pickled, "without pickles"),
         (misshapen, "one row a track_id"),
         (lambda d: garbage(d, ".npz"), "cannot be read as npz"),
+        (lambda d: npy(d), "cannot be read as npz: it is none"),
+        (lambda d: text(d, "track_id,x\n,1\na,2\n"), "row 0: track_id is missing"),
+        (lambda d: text(d, "track_id,x,y\na,1,2,3\nb,1,2,3\n"), "more cells than the header"),
+        (lambda d: text(d, "track_id,x,y\na,1,2,3\nb,1,2\n"), "more cells than the header"),
+        (lambda d: text(d, "track_id,x,y\na,1,2\nb,1,2,3\n"), "cannot be read"),
         (lambda d: garbage(d, ".parquet"), "cannot be read"),
     ],
 )
 def test_bad_files(tmp_path, make, message: str) -> None:
     with pytest.raises(ArtistTransferError, match=f"^embeddings: .*{message}"):
         read_embeddings(make(tmp_path), track_ids=["a", "b"])
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_archives_are_refused_or_hold_the_same(tmp_path: Path, save) -> None:
+    path, refused, same = tmp_path / "e.npz", 0, 0
+    save(path, track_id=np.array(["a", "b"]), embedding=MATRIX[:2])
+    whole = path.read_bytes()
+    damaged = [whole[:end] for end in range(0, len(whole), 7)]
+    for place in range(0, len(whole), 3):
+        damaged.append(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = read_embeddings(path, track_ids=["a", "b"])
+        except ArtistTransferError as error:
+            assert str(error).startswith(f"embeddings: {path}")
+            refused += 1
+        else:  # the flipped byte was a date, or another that nobody reads
+            np.testing.assert_array_equal(found.segments.features, MATRIX[:2])
+            same += 1
+    print(f"{len(damaged)} damaged archives: {refused} refused, {same} read as they were")
+    assert refused > len(damaged) / 2
+
+
+def test_tracks_that_are_called_like_missing_values(tmp_path: Path) -> None:
+    ids = ["NA", "nan", "None", "", "1.0"]
+    path = text(tmp_path, "track_id,x,y\n" + "".join(f"{name},{k},1\n" for k, name in enumerate(ids) if name))
+    found = read_embeddings(path, track_ids=[name for name in ids if name])
+    of = dict(zip(found.segments.track_ids, found.segments.features[:, 0].tolist()))
+    assert of == {"NA": 0, "nan": 1, "None": 2, "1.0": 4}
+
+
+def test_a_comma_at_the_end_of_every_row_is_no_cell(tmp_path: Path) -> None:
+    found = read_embeddings(text(tmp_path, "track_id,x,y\na,1,2,\nb,3,4,\n"), track_ids=["a", "b"])
+    assert found.segments.features.tolist() == [[1, 2], [3, 4]]
+
+
+def test_ids_in_bytes_and_in_another_spelling(tmp_path: Path) -> None:
+    one, two = (unicodedata.normalize(form, "ä") for form in ("NFC", "NFD"))
+    path = tmp_path / "e.npz"
+    np.savez(path, track_id=np.array([b"a", two.encode()]), embedding=MATRIX[:2])
+    assert read_embeddings(path, track_ids=[one, "a"]).segments.track_ids == ("a", one)
+    np.savez(path, track_id=np.array([one, two]), embedding=MATRIX[:2])
+    found = read_embeddings(path, track_ids=[one, two])  # a folder may hold both
+    assert found.segments.track_ids == (two, one)
+    np.testing.assert_array_equal(found.segments.features, MATRIX[[1, 0]])
+    np.savez(path, track_id=np.array([b"\xff"]), embedding=MATRIX[:1])
+    with pytest.raises(ArtistTransferError, match="not text in UTF-8"):
+        read_embeddings(path, track_ids=["a"])

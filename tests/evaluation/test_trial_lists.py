@@ -177,3 +177,36 @@ def test_a_matrix_of_other_trials_or_not_finite(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     with pytest.raises(ArtistTransferError, match=r"3 models and 6 tests, but a shape of \(6, 3\)"):
         check_scores(scores.T, drawn)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "cannot be read as JSON"),
+        ("{", "cannot be read as JSON"),
+        ("[]", "has no sha256"),
+        ("{}", "has no sha256"),
+        ('{"sha256": 1}', "has no sha256"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        ("\xff", "cannot be read as JSON"),
+    ],
+)
+def test_a_damaged_card_is_named(tmp_path: Path, content: str, said: str) -> None:
+    drawn = protocol()
+    write_trials(tmp_path, drawn)
+    (tmp_path / "trials.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(ArtistTransferError, match=rf"trials.json: {said}"):
+        read_trials(tmp_path)
+    assert read_trials(tmp_path, expected=drawn.hash).hash == drawn.hash
+
+
+def test_scores_with_a_mark_of_bytes_or_cells_to_spare(written: tuple) -> None:
+    drawn, scores, path = written
+    good = path.read_text()
+    path.write_text("\ufeff" + good)  # as spreadsheets write it
+    np.testing.assert_array_equal(read_scores(path, drawn), scores)
+    mark, header, *rows = good.splitlines()
+    for surplus in (",", ",7"):
+        path.write_text("\n".join([mark, header, *(f"{row}{surplus}" for row in rows)]) + "\n")
+        with pytest.raises(ArtistTransferError, match="rows have more cells than the header"):
+            read_scores(path, drawn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 from tests.pipelines.test_artist_odd_cases import corpus, noise, scored
 
-from artist_transfer.corpora.splits import split_hash
-from artist_transfer.errors import ArtistTransferError
+from artist_transfer.corpora.leakage import leakage_report
+from artist_transfer.corpora.splits import make_split, split_hash
+from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 from artist_transfer.pipelines.artist_evaluation import told
 from artist_transfer.pipelines.artist_evaluation.nodes import target_facts
 from artist_transfer.pipelines.artist_evaluation.targets import Target, open_targets, own_split, save_target
@@ -50,6 +52,43 @@ def test_a_target_is_split_by_its_list_else_by_artist_else_by_genre() -> None:
     split, official = own_split(corpus().assign(artist_id=None), folds=3, seed=0)
     assert not official and split["fold"].unique().tolist() == [0]
     assert 0.15 < (split["side"] == "test").mean() < 0.35
+
+
+def test_songs_that_a_list_has_on_two_sides_are_trained_on_and_told(tmp_path: Path) -> None:
+    table = listed()
+    place = {side: list(table.index[table["official_split"] == side]) for side in ("training", "validation", "test")}
+    table.loc[place["test"][0], "audio_hash"] = table.loc[place["training"][0], "audio_hash"]
+    table.loc[place["test"][1], "recording_id"] = table.loc[place["validation"][0], "recording_id"]
+    table.loc[47, "recording_id"] = table.loc[place["test"][2], "recording_id"]  # on no list
+    save_target(str(tmp_path), "gtzan", table, {"front_end": {}}, FACTS)
+    with pytest.warns(ArtistTransferWarning, match="target gtzan, official split: 5 tracks moved to training"):
+        (target,) = opened(tmp_path, "gtzan")
+    shared = leakage_report(table, target.split_table).set_index("kind")
+    assert not shared.loc[["recordings", "exact duplicates"], ["shared_test", "shared_validation"]].any(axis=None)
+    with pytest.warns(ArtistTransferWarning, match="5 tracks"):
+        own = make_split(table, kind="official", seed=0)
+    assert dict(zip(own["track_id"], own["side"])) == dict(zip(table["track_id"], target.split_table["side"]))
+    items, _ = scored(target, net=noise(table))
+    facts = target_facts(target, items)
+    assert facts["moved"] == target.moved == 5
+    sets = {"skipped": {}, "list": {"read": None, "not_written": None}}
+    assert any(
+        each.startswith("Target gtzan: 5 tracks are in training")
+        for each in told.notes(sets, {"gtzan": facts | {"skipped": {}}})
+    )
+
+
+def test_a_list_without_such_songs_moves_nothing(tmp_path: Path) -> None:
+    save_target(str(tmp_path), "gtzan", listed(), {"front_end": {}}, FACTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (target,) = opened(tmp_path, "gtzan")
+    assert target.moved == 0 and not opened_without_list(tmp_path).moved
+
+
+def opened_without_list(folder: Path) -> Target:
+    save_target(str(folder), "other", corpus(), {"front_end": {}}, FACTS)
+    return opened(folder, "other")[0]
 
 
 def test_a_target_keeps_the_hash_of_its_list_and_says_what_is_missing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from artist_transfer.pipelines.artist_evaluation.targets import save_target
 from artist_transfer.pipelines.recognition.backends import Learned, vector_scores
 from artist_transfer.pipelines.recognition.fusions import add_late
 from artist_transfer.pipelines.recognition.params import FAMILIES, read_families
-from artist_transfer.pipelines.recognition.protocols import draw_trials, hold_out_artists, protocols_of
+from artist_transfer.pipelines.recognition.protocols import draw_trials, hold_out_artists, known_artists, protocols_of
 from artist_transfer.pipelines.recognition.scoring import Board
 from artist_transfer.recognition.plda_fit import fit_plda
 from artist_transfer.recognition.scoring import cosine_scores, enrol_vectors
@@ -74,6 +75,17 @@ def test_artists_of_another_corpus_that_were_learned_from_take_no_part(tmp_path:
     save_target(str(tmp_path), "other", usable, {"front_end": {}}, {"corpus": "table", "root": ""})
     with pytest.raises(ArtistTransferError, match=r"target other.*at least two artists"):
         draw_trials(usable, held, sets_of(usable, held), frames, block, 0, str(tmp_path))
+
+
+def test_an_artist_is_known_by_the_name_however_it_is_spelt() -> None:
+    one, two = (unicodedata.normalize(form, "Björk") for form in ("NFC", "NFD"))
+    own = pd.DataFrame({"artist_id": [one.casefold()], "artist": [two], "audio_hash": ["1"]})
+    for name in (one, two, f" {two.upper()} "):
+        other = pd.DataFrame({"artist_id": ["7", "8", None], "artist": [name, "else", None], "audio_hash": list("789")})
+        assert known_artists(other, own) == ["7"]
+    ids = pd.DataFrame({"artist_id": [two.casefold()], "artist": [None], "audio_hash": ["9"]})
+    assert known_artists(ids, own) == [two.casefold()]
+    assert known_artists(ids, own.assign(artist=None)) == [two.casefold()]
 
 
 def test_validation_artists_have_an_upper_limit() -> None:

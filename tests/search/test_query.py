@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,60 @@ def test_a_track_that_was_left_out_says_why(
     index = build_index(tmp_path / "some", some, track_table, encoder)
     with pytest.raises(ArtistTransferError, match="track '000025' cannot be searched for: no embedding"):
         resolve("000025", index)
+
+
+FORMS = ("NFC", "NFD")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("held", FORMS)
+def test_how_unicode_spells_a_letter_makes_no_difference(
+    tmp_path: Path, embeddings: Embeddings, track_table: pd.DataFrame, encoder: Encoder, held: str, form: str
+) -> None:
+    """Whether the index holds one form and the query is typed in the other, or the other way round."""
+    table = track_table.copy()
+    table.loc[table["artist_id"] == "a2", ["artist_id", "artist"]] = unicodedata.normalize(held, "Björk")
+    table.loc[7, ["title", "path"]] = [unicodedata.normalize(held, name) for name in ("Jóga", "Jóga/é.ogg")]
+    table.loc[8, ["track_id", "recording_id"]] = unicodedata.normalize(held, "ä8")
+    ids = tuple(table["track_id"])
+    index = build_index(tmp_path / "spelt", Embeddings(ids, embeddings.vectors), table, encoder)
+    artist = unicodedata.normalize(held, "Björk")
+    for text, kind, key in (
+        ("Björk", "artist", artist),
+        ("BJÖRK", "artist", artist),
+        ("artist:björk", "artist", artist),
+        ("händel", "artist", "a1"),
+        ("Jóga", "track", "000007"),
+        ("jÓGA", "track", "000007"),
+        ("Jóga/é.ogg", "track", "000007"),
+        ("ä8", "track", unicodedata.normalize(held, "ä8")),
+    ):
+        query = resolve(unicodedata.normalize(form, text), index)
+        assert (query.kind, query.key) == (kind, key), text
+    with pytest.raises(ArtistTransferError, match="Close to it: artist 'Bj"):
+        resolve(unicodedata.normalize(form, "Björkk"), index)
+
+
+def test_an_id_as_it_is_written_comes_before_its_other_spelling(
+    tmp_path: Path, embeddings: Embeddings, track_table: pd.DataFrame, encoder: Encoder
+) -> None:
+    """A folder may hold both."""
+    one, two = (unicodedata.normalize(form, "ä") for form in FORMS)
+    table = track_table.copy()
+    table.loc[7, ["track_id", "recording_id"]] = one
+    table.loc[8, ["track_id", "recording_id"]] = two
+    index = build_index(tmp_path / "both", Embeddings(tuple(table["track_id"]), embeddings.vectors), table, encoder)
+    assert [resolve(text, index).key for text in (one, two)] == [one, two]
+
+
+def test_a_name_that_begins_as_a_home_folder_does(
+    tmp_path: Path, embeddings: Embeddings, track_table: pd.DataFrame, encoder: Encoder
+) -> None:
+    table = track_table.copy()
+    table.loc[table["artist_id"] == "a2", "artist"] = "~scape"
+    index = build_index(tmp_path / "home", embeddings, table, encoder)
+    for text in ("~scape", "artist:~scape", "~SCAPE"):
+        assert resolve(text, index).key == "a2"
+    for text in ("~nobody of this name", "file:~nobody/x.mp3"):
+        with pytest.raises(ArtistTransferError, match="neither a file"):
+            resolve(text, index)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from tqdm.auto import tqdm
 from artist_transfer.corpora._lines import refuse_row, text_lines
 from artist_transfer.corpora._msd_hdf5 import NO_TABLES, hdf5_songs
 from artist_transfer.corpora._sqlite import columns_of, open_database
+from artist_transfer.corpora.names import normal_name
 from artist_transfer.errors import ArtistTransferError
 
 TRACK_ID = re.compile(r"TR[A-Z0-9]{16}")
@@ -236,8 +236,7 @@ def _text(name: str, value: object, counts: Counter[str]) -> str:
     else:
         raise _MalformedError(f"column {name!r}: must be text, found {value!r:.40}")
     counts["texts that are not UTF-8"] += "\ufffd" in text
-    text = " ".join(text.replace("\0", " ").split())
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return normal_name(" ".join(text.replace("\0", " ").split()))
 
 
 def _number(name: str, value: object) -> float | None:

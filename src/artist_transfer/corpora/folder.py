@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import pandas as pd
 from mutagen.id3 import ID3
 from tqdm.auto import tqdm
 
+from artist_transfer.corpora.names import folded_name, normal_name
 from artist_transfer.corpora.schema import make_track_table, split_words
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 
@@ -122,13 +122,13 @@ def _record(root: Path, path: str, counts: Counter[str]) -> dict[str, object]:
         tags = {}
     artist = next((name for key in ("artist", "albumartist") if (name := _artist(tags.get(key, [])))), None)
     album = _first(tags.get("album", []))
-    genres = split_words(";".join(tags.get("genre", [])), separators=_GENRE_SEPARATORS)
+    genres = split_words(normal_name(";".join(tags.get("genre", []))), separators=_GENRE_SEPARATORS)
     return {
         "track_id": path,
         "path": path,
-        "artist_id": None if artist is None else _folded(artist),
+        "artist_id": None if artist is None else folded_name(artist),
         "artist": artist,
-        "album_id": None if album is None else _folded(f"{artist or ''}/{album}"),
+        "album_id": None if album is None else folded_name(f"{artist or ''}/{album}"),
         "title": _first(tags.get("title", [])),
         "genre_top": genres[0] if genres else None,
         "genres": genres,
@@ -166,10 +166,6 @@ def _values(tags: object, name: str) -> list[str]:
 
 def _first(values: Sequence[str]) -> str | None:
     return next((text for value in values if (text := " ".join(value.split()))), None)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _artist(values: Sequence[str]) -> str | None:

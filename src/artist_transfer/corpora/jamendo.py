@@ -122,7 +122,7 @@ def read_jamendo(
         "without artist": int(table["artist_id"].isna().sum()),
         "listed": len(rows),
         "listed but not there": len(absent),
-        "of low quality": sum(path.endswith(".low.mp3") for path in paths.values()),
+        "of low quality": sum(path.lower().endswith(".low.mp3") for path in paths.values()),
         "artists on two sides": _artists_on_two_sides(there),
     }
     return table, notes, official.facts(), exclusions(absent)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from artist_transfer.corpora._csv import csv_rows
-from artist_transfer.corpora.listed_audio import exclusions, tell_absent
+from artist_transfer.corpora.listed_audio import exclusions, is_there, tell_absent
+from artist_transfer.corpora.names import normal_name
 from artist_transfer.corpora.official_lists import table_facts
 from artist_transfer.corpora.schema import split_words
 from artist_transfer.corpora.table import read_table
@@ -88,7 +89,7 @@ def read_labelled(
     everything, several = _with_labels(everything, labels, separators)
     if not (everything["genre_top"].notna() | everything["genres"].map(bool)).any():
         raise ArtistTransferError(f"{path}, column {label!r}: every cell is empty; at least one track needs a label.")
-    there = everything["path"].map(lambda name: (root / name).is_file()).astype(bool)
+    there = everything["path"].map(lambda name: is_there(root, name)).astype(bool)
     absent = dict(zip(everything.loc[~there, "track_id"], everything.loc[~there, "path"], strict=True))
     tell_absent(list(absent), listed=len(everything), name=path.name, where=root)
     table = everything[there].reset_index(drop=True)
@@ -109,8 +110,8 @@ def read_labelled(
 
 def _check_label(path: Path, label: str) -> None:
     _, header = next(csv_rows(path), (1, []))
-    names = [name.strip() for name in header]
-    if label not in names:
+    names = [normal_name(name) for name in header]
+    if normal_name(label) not in names:
         found = ", ".join(names) or "an empty file"
         raise ArtistTransferError(
             f"{path}: ingestion.labelled.label is {label!r}, but the file has no such column; allowed: one of {found}."

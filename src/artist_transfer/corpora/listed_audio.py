@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -55,6 +57,47 @@ def find_folder(root: Path, candidates: Sequence[str], *, wanted: Iterable[str])
     return max(candidates, key=lambda folder: sum((root / folder / name).is_dir() for name in names))
 
 
+def is_there(root: Path, path: str) -> bool:
+    """Say whether a listed file is there; one whose name no file system would take is not.
+
+    Parameters
+    ----------
+    root : Path
+        The corpus root.
+    path : str
+        Relative to it.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return (root / path).is_file()
+    except (OSError, ValueError):  # too long, or behind a folder that may not be entered
+        return False
+
+
+def spelt_as_there(root: Path, path: str) -> str:
+    """Spell a listed path as its file is: some systems write "ö" as one character, others as two.
+
+    Parameters
+    ----------
+    root : Path
+        The corpus root.
+    path : str
+        Relative to it.
+
+    Returns
+    -------
+    str
+        As it is listed if that is there, or if no spelling of it is.
+    """
+    if path.isascii() or is_there(root, path):
+        return path
+    others = (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path))
+    return next((other for other in others if is_there(root, other)), path)
+
+
 def find_audio(root: Path, stems: Iterable[str], *, endings: Sequence[str] = AUDIO_ENDINGS) -> dict[str, str]:
     """Find the audio file of each listed track.
 
@@ -65,19 +108,37 @@ def find_audio(root: Path, stems: Iterable[str], *, endings: Sequence[str] = AUD
     stems : iterable of str
         Paths relative to it, without ending.
     endings : sequence of str
-        The first under which there is a file is taken.
+        In any case. The first under which there is a file is taken.
 
     Returns
     -------
     dict of str to str
         The path of each stem that there is a file of, relative to `root`.
     """
+    folders: dict[str, dict[str, list[str]]] = {}
     found = {}
     for stem in stems:
-        ending = next((ending for ending in endings if (root / f"{stem}{ending}").is_file()), None)
-        if ending is not None:
-            found[stem] = f"{stem}{ending}"
+        folder, slash, name = stem.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _audio_in(root / folder, endings)
+        files = (f"{folder}{slash}{file}" for file in folders[folder].get(name, ()))
+        if path := next((path for path in files if is_there(root, path)), None):
+            found[stem] = path
     return found
+
+
+def _audio_in(folder: Path, endings: Sequence[str]) -> dict[str, list[str]]:
+    """Return the files of each name without ending, in the order of endings, and as these are written first."""
+    try:
+        files = sorted(os.listdir(folder), reverse=True)  # small letters before capitals
+    except (OSError, ValueError):
+        return {}
+    audio: dict[str, list[str]] = {}
+    for ending in endings:
+        for file in files:
+            if file[-len(ending) :].lower() == ending:
+                audio.setdefault(file[: -len(ending)], []).append(file)
+    return audio
 
 
 def tell_absent(absent: Sequence[str], *, listed: int, name: str, where: str | Path) -> None:

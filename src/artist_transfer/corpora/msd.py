@@ -20,7 +20,6 @@ its place, and that is counted. An album is artist and release name, for not eve
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +47,7 @@ from artist_transfer.corpora.msd_lists import (
     read_duplicates,
     read_mismatches,
 )
+from artist_transfer.corpora.names import folded_name
 from artist_transfer.corpora.previews import Previews, find_previews, read_id_maps
 from artist_transfer.corpora.schema import make_track_table
 from artist_transfer.errors import ArtistTransferError
@@ -320,9 +320,9 @@ def _track_table(
     labels: Mapping[str, Sequence[object]],
     clip_s: float | None,
 ) -> pd.DataFrame:
-    by_name = "name:" + kept["artist"].map(_folded, na_action="ignore").astype("str")
+    by_name = "name:" + kept["artist"].map(folded_name, na_action="ignore").astype("str")
     artist_id = kept["artist_id"].where(kept["artist_id"].notna(), by_name)
-    release = kept["release"].map(_folded, na_action="ignore").astype("str")
+    release = kept["release"].map(folded_name, na_action="ignore").astype("str")
     table = pd.DataFrame(
         {
             "track_id": kept.index,
@@ -338,10 +338,6 @@ def _track_table(
     if clip_s is not None:
         table["declared_s"] = kept["duration_s"].fillna(clip_s).clip(upper=clip_s).tolist()
     return make_track_table(table, source=root)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _labels(

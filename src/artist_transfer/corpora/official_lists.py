@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from artist_transfer.corpora._lines import refuse_row, text_lines
+from artist_transfer.corpora.names import normal_name
 from artist_transfer.corpora.plain_pickle import read_plain_pickle
 from artist_transfer.corpora.schema import OFFICIAL_SPLITS
 from artist_transfer.errors import ArtistTransferError
@@ -349,6 +350,7 @@ def official_side(word: str, names: Mapping[str, str] | None = None) -> str:
         training, validation or test; a word that is none of these comes back as it is, for the track table's
         check to refuse with its row.
     """
-    if names and word in names:
-        return names[word]
+    known = {normal_name(theirs): ours for theirs, ours in (names or {}).items()}
+    if normal_name(word) in known:
+        return known[normal_name(word)]
     return _WORDS.get(word.strip().casefold(), word)

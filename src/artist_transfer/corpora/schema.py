@@ -1,7 +1,8 @@
 """The track table: one row a clip, the same columns for every corpus.
 
 Conventions: ids are strings (``000002`` keeps its zeros), what is missing satisfies `pandas.isna`, rows are
-sorted by ``track_id``. ``genres`` holds a list of strings in memory; `pandas.read_parquet` returns a numpy
+sorted by ``track_id``. Artists, albums and titles are spelt in one way (`artist_transfer.corpora.names`), whoever
+wrote them. ``genres`` holds a list of strings in memory; `pandas.read_parquet` returns a numpy
 array of strings in its place, so code that uses the column iterates over it and asks for its length, never
 for its truth.
 """
@@ -20,6 +21,7 @@ import pandera.pandas as pa
 import pyarrow
 
 from artist_transfer.artifacts import atomic_path
+from artist_transfer.corpora.names import normal_name
 from artist_transfer.errors import ArtistTransferError
 
 TRACK_COLUMNS = (
@@ -160,6 +162,11 @@ def _text(value: object) -> str | None:
     return value
 
 
+def _name(value: object) -> str | None:
+    text = _text(value)
+    return None if text is None else normal_name(text) or None
+
+
 def _required(value: object) -> str:
     text = _text(value)
     if text is None:
@@ -207,6 +214,10 @@ def _official(value: object) -> str | None:
 _CHECKERS: dict[str, Callable[[object], object]] = {
     "track_id": _required,
     "recording_id": _required,
+    "artist_id": _name,
+    "artist": _name,
+    "album_id": _name,
+    "title": _name,
     "genres": _words,
     "path": _path,
     "declared_s": _seconds,

@@ -27,6 +27,7 @@ SIDES = ("train", "validation", "test", "unseen", "unused")
 GENRE_COVER = 0.2
 """How far beyond its share test may grow so that every genre has a test artist, as a share of all tracks."""
 _MANY_ARTISTS = 10_000
+_OFFICIAL = {"training": "train", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,39 @@ def make_split(
         [pd.DataFrame({"track_id": table["track_id"], "fold": k, "side": s}) for k, s in enumerate(sides)],
         ignore_index=True,
     ).astype({"track_id": "str", "fold": "int64", "side": "str"})
+
+
+def official_sides(table: pd.DataFrame, *, name: str) -> list[str]:
+    """Give each track the side that the corpus says; what the corpus has on several sides is trained on.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Tracks with ``official_split``.
+    name : str
+        What a warning calls the split.
+
+    Returns
+    -------
+    list of str
+        A side of `SIDES` for each row; ``unused`` where the corpus says none. A warning says how many tracks moved to
+        training, for a duplicate or another clip of the same recording is on another side.
+    """
+    given = [_OFFICIAL.get(value, "unused") for value in table["official_split"].tolist()]
+    sides = list(given)
+    for unit in find_units(table, by_artist=False):
+        if len({given[row] for row in unit.rows}) > 1:
+            for row in unit.rows:
+                sides[row] = "train"
+    moved = sum(old != new for old, new in zip(given, sides, strict=True))
+    if moved:
+        warnings.warn(
+            f"{name}: {moved} tracks moved to training, because a duplicate or another clip of the"
+            " same recording is on another side.",
+            ArtistTransferWarning,
+            stacklevel=4,
+        )
+    return sides
 
 
 def split_hash(split_table: pd.DataFrame) -> str:
@@ -315,24 +349,10 @@ def _official(table: pd.DataFrame) -> list[str]:
             "split=official needs the corpus's own split (column official_split: training, validation, test);"
             " this corpus has none. Allowed: stratified, artist_disjoint, balanced."
         )
-    names = {"training": "train", "validation": "validation", "test": "test"}
-    given = [names.get(value, "unused") for value in table["official_split"].tolist()]
-    sides = list(given)
-    for unit in find_units(table, by_artist=False):
-        if len({given[row] for row in unit.rows}) > 1:
-            for row in unit.rows:
-                sides[row] = "train"
+    sides = official_sides(table, name="split=official")
     for side in ("train", "test"):
         if side not in sides:
             raise ArtistTransferError(f"split=official: no usable track on the side {side!r}; at least 1 is needed.")
-    moved = sum(old != new for old, new in zip(given, sides, strict=True))
-    if moved:
-        warnings.warn(
-            f"split=official: {moved} tracks moved to training, because a duplicate or another clip of the"
-            " same recording is on another side.",
-            ArtistTransferWarning,
-            stacklevel=3,
-        )
     return sides
 
 

@@ -1,4 +1,7 @@
-"""Any collection that one CSV describes: a row a clip, the user's column names mapped onto ours."""
+"""Any collection that one CSV describes: a row a clip, the user's column names mapped onto ours.
+
+Ids, names and words are spelt in one way (`artist_transfer.corpora.names`): one artist typed on two systems is one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from artist_transfer.corpora._csv import check_width, csv_rows, literal_list, refuse_cell
+from artist_transfer.corpora.listed_audio import spelt_as_there
+from artist_transfer.corpora.names import normal_name
 from artist_transfer.corpora.official_lists import official_side
 from artist_transfer.corpora.schema import SOURCE_ROW, make_track_table, split_words
 from artist_transfer.errors import ArtistTransferError
@@ -56,8 +61,9 @@ def read_table(
     Returns
     -------
     track_table : pd.DataFrame
-        ``genres`` from ``subgenres`` (a Python list literal, or words between ``;`` or ``|``), ``declared_s``
-        from ``duration_s``. Empty cells are missing.
+        ``path`` as it is written, or in the other normal form of Unicode if only that is there;
+        ``genres`` from ``subgenres`` (a Python list literal, or words between ``;`` or ``|``), ``declared_s`` from
+        ``duration_s``. Empty cells are missing.
     notes : dict of int
         Counts: ``tracks``, ``without genre``, ``without artist``.
 
@@ -73,12 +79,13 @@ def read_table(
         raise ArtistTransferError(f"corpus_root: folder {root} is missing.")
     rows = csv_rows(path)
     line, header = next(rows, (1, []))
-    header = [name.strip() for name in header]
+    header = [normal_name(name) for name in header]
     places = _find_columns(path, header, columns or {}, key=key)
-    records = []
+    folder, records = root.parent if root.is_file() else root, []
     for line, cells in rows:
         check_width(path, line, cells, width=len(header))
-        texts = {ours: cells[at].strip() for ours, at in places.items()}
+        texts = {ours: normal_name(cells[at]) for ours, at in places.items()}
+        texts["path"] = spelt_as_there(folder, cells[places["path"]].strip())
         if "official_split" in texts:
             texts["official_split"] = official_side(texts["official_split"], split_names)
         records.append(_record(path, line, texts))
@@ -104,6 +111,7 @@ def _find_columns(path: Path, header: Sequence[str], columns: Mapping[str, str |
     places: dict[str, int] = {}
     for ours, default in DEFAULT_COLUMNS.items():
         theirs = columns.get(ours, default)
+        theirs = None if theirs is None else normal_name(theirs)
         if theirs is None and ours not in REQUIRED:
             continue
         if theirs in header:

@@ -1,13 +1,17 @@
 """Somebody else's features: a file of vectors by track, as segment features for the same probe.
 
 A Parquet, CSV or npz file with a ``track_id`` for each row and the vector either in one column (``embedding`` or
-``vector``) or in numeric columns. Several rows of one track are its segments. Ids are compared as text, exactly.
+``vector``) or in numeric columns. Several rows of one track are its segments. Ids are compared as text, exactly but
+for how Unicode spells a letter.
 """
 
 from __future__ import annotations
 
 import json
+import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +19,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from artist_transfer.corpora.names import normal_name
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
+from artist_transfer.evaluation.csv_file import read_csv_strictly
 from artist_transfer.evaluation.segments import SegmentFeatures
 
 KEY = "embeddings"  # the parameter that names the file
 VECTOR_COLUMNS = ("embedding", "vector")
 SUFFIXES = (".parquet", ".csv", ".npz")
+DAMAGED = (ValueError, OSError, EOFError, RuntimeError, MemoryError, KeyError, struct.error, zlib.error,
+           zipfile.BadZipFile)  # fmt: skip
+"""What numpy and zipfile raise of a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ def read_embeddings(path: str | Path, *, track_ids: Sequence[str], min_share: fl
     ids, matrix = _read_npz(path) if path.suffix.lower() == ".npz" else _read_table(path)
     _check_matrix(path, ids, matrix)
     wanted = sorted(set(track_ids))
+    ids = _spelt_as(wanted, ids)
     found = set(ids)
     missing = tuple(x for x in wanted if x not in found)
     unused = tuple(sorted(found.difference(wanted)))
@@ -86,10 +96,12 @@ def read_embeddings(path: str | Path, *, track_ids: Sequence[str], min_share: fl
 
 
 def _read_npz(path: Path) -> tuple[list[str], np.ndarray]:
+    if not zipfile.is_zipfile(path):
+        raise ArtistTransferError(f"{KEY}: {path} cannot be read as npz: it is none, or its end is missing")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError) as error:
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    except DAMAGED as error:
         raise ArtistTransferError(f"{KEY}: {path} cannot be read as npz without pickles: {error}") from error
     vector = next((name for name in VECTOR_COLUMNS if name in arrays), None)
     if "track_id" not in arrays or vector is None:
@@ -102,13 +114,17 @@ def _read_npz(path: Path) -> tuple[list[str], np.ndarray]:
             f"{KEY}: {path}: {vector} must be a numeric matrix with one row a track_id; "
             f"found shapes {matrix.shape} ({matrix.dtype}) and {ids.shape}"
         )
-    return [str(x) for x in ids.tolist()], matrix.astype(np.float32)
+    try:
+        names = [x.decode() if isinstance(x, bytes) else str(x) for x in ids.tolist()]
+    except UnicodeDecodeError as error:
+        raise ArtistTransferError(f"{KEY}: {path}: track_id is not text in UTF-8: {error}") from error
+    return names, matrix.astype(np.float32)
 
 
 def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
     try:
         if path.suffix.lower() == ".csv":
-            table = pd.read_csv(path, dtype={"track_id": str})
+            table = _read_csv(path)
         else:
             table = pd.read_parquet(path)
             if "track_id" not in table.columns and table.index.name == "track_id":
@@ -119,8 +135,9 @@ def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
         raise ArtistTransferError(f"{KEY}: {path} has no column track_id; it has {list(map(str, table.columns))[:20]}")
     if not len(table):
         raise ArtistTransferError(f"{KEY}: {path} has no row")
-    if table["track_id"].isna().any():
-        row = int(table["track_id"].isna().to_numpy().argmax())
+    empty = (table["track_id"].isna() | (table["track_id"] == "")).to_numpy(dtype=bool)
+    if empty.any():
+        row = int(empty.argmax())
         raise ArtistTransferError(f"{KEY}: {path}, row {row}: track_id is missing")
     ids = [str(x) for x in table["track_id"]]
     vector = next((name for name in VECTOR_COLUMNS if name in table.columns), None)
@@ -134,6 +151,14 @@ def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
             f"found {f'text in {text[:5]}' if text else 'no other column'}"
         )
     return ids, rest.to_numpy(dtype=np.float32, na_value=np.nan)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    table = read_csv_strictly(path)
+    if "track_id" in table.columns:  # as text, each as it is written: a track may be called 007, or NA
+        own = read_csv_strictly(path, usecols=["track_id"], dtype=str, na_filter=False)
+        table["track_id"] = own["track_id"]
+    return table
 
 
 def _stacked(path: Path, column: pd.Series) -> np.ndarray:
@@ -161,6 +186,12 @@ def _check_matrix(path: Path, ids: Sequence[str], matrix: np.ndarray) -> None:
         raise ArtistTransferError(
             f"{KEY}: {path}, row {row} (track {ids[row]!r}): the vector is not finite ({int(bad.sum())} such rows)"
         )
+
+
+def _spelt_as(wanted: Sequence[str], ids: Sequence[str]) -> list[str]:
+    """Spell ids as the corpus does where only Unicode's spelling of a letter differs."""
+    known, spelt = set(wanted), {normal_name(x): x for x in wanted}
+    return [x if x in known or x.isascii() else spelt.get(normal_name(x), x) for x in ids]
 
 
 def _check_spelling(path: Path, missing: Sequence[str], unused: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ import pandas as pd
 from artist_transfer.artifacts import atomic_path, read_json, write_json
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.cosine import some
+from artist_transfer.evaluation.csv_file import read_csv_strictly
 from artist_transfer.evaluation.recognition_protocol import (
     RecognitionProtocol,
     csv_cell,
@@ -102,7 +103,7 @@ def read_trials(folder: str | Path, *, expected: str | None = None) -> Recogniti
     _places(trials, protocol, folder / TRIALS)
     found = expected
     if expected is None and (folder / CARD).is_file():
-        found = read_json(folder / CARD)["sha256"]
+        found = _carded_hash(folder / CARD)
     if found is not None and protocol.hash != found:
         raise ArtistTransferError(f"{folder}: the lists have the hash {protocol.hash}, expected was {found}")
     return protocol
@@ -232,14 +233,14 @@ def _read(path: Path, columns: int, *, values: str = "target", expected: str | N
     """Read texts as they are (an artist may be called NA, or 007); the index is the row, from 1 below the header."""
     names = ["model", "track_id", values][:columns]
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             first = stream.readline()
             if first.startswith(MARK):
                 if expected is not None and first[len(MARK) :].strip() != expected:
                     _refuse(path, f"is of the trials {first[len(MARK) :].strip()}, but the list is {expected}")
             else:
                 stream.seek(0)
-            table = pd.read_csv(stream, dtype=str, keep_default_na=False, na_filter=False)
+            table = read_csv_strictly(stream, dtype=str, keep_default_na=False, na_filter=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ArtistTransferError(f"{path}: cannot be read as CSV: {error}") from error
     missing = [name for name in names if name not in table.columns]
@@ -247,6 +248,17 @@ def _read(path: Path, columns: int, *, values: str = "target", expected: str | N
         _refuse(path, f"no column {', '.join(missing)}; there are {', '.join(map(str, table.columns))}")
     table.index = pd.RangeIndex(1, len(table) + 1)
     return table[names]
+
+
+def _carded_hash(path: Path) -> str:
+    try:
+        card = read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtistTransferError(f"{path}: cannot be read as JSON: {error}") from error
+    found = card.get("sha256") if isinstance(card, dict) else None
+    if not isinstance(found, str):
+        _refuse(path, "has no sha256, the hash of the lists; without this file the lists are taken as they are")
+    return found
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -1,9 +1,9 @@
 """What is asked for: a sound file, a track or an artist, by id or by name.
 
 Ids are text: ``000002`` is not ``2``. What is written is looked up in this order, and the first kind of match counts:
-ids and files, then names, titles and paths as they are written, then names and titles without regard to case. Two
-matches of one kind are an error that lists them; ``file:``, ``track:`` and ``artist:`` before the rest say which is
-meant.
+ids and files, then names, titles and paths as they are written, then names and titles without regard to case. How
+Unicode spells a letter makes no difference (`artist_transfer.corpora.names`). Two matches of one kind are an error that
+lists them; ``file:``, ``track:`` and ``artist:`` before the rest say which is meant.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from artist_transfer.audio.probe import file_fault
+from artist_transfer.corpora.names import folded_name, normal_name
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.search.groups import unit
 from artist_transfer.search.index import Encoder, SearchIndex
@@ -145,33 +146,50 @@ def _levels(
 ) -> Iterator[list[_Match]]:
     """Return what matches, the surest way first."""
     tracks, songs, artists = index.tracks, index.songs.table, index.artists.table
-    folded = text.casefold()
+    folded = folded_name(text)
     file = _file(text, index, corpus_root) if "file" in kinds else None
     first = [file] if file else []
     second: list[_Match] = []
     third: list[_Match] = []
     if "track" in kinds:
-        ids = _tracks(index, tracks.loc[tracks["track_id"] == text, "track_id"])
-        if not ids and (songs["recording_id"] == text).any():
-            ids = [_Match("track", text, _title(songs[songs["recording_id"] == text].iloc[0]))]
+        ids = _tracks(index, tracks.loc[_same(tracks["track_id"], text), "track_id"])
+        recordings = songs[_same(songs["recording_id"], text)]
+        if not ids and len(recordings):
+            ids = [_Match("track", recordings["recording_id"].iloc[0], _title(recordings.iloc[0]))]
         first += ids
-        second += _tracks(index, tracks.loc[tracks["path"] == text, "track_id"])
-        second += _tracks(index, songs.loc[songs["title"] == text, "track_id"])
+        second += _tracks(index, tracks.loc[_same(tracks["path"], text), "track_id"])
+        second += _tracks(index, songs.loc[_same(songs["title"], text), "track_id"])
         third += _tracks(index, songs.loc[_fold(songs["title"]) == folded, "track_id"])
     if "artist" in kinds:
-        first += _artists(index, artists["artist_id"] == text)
-        second += _artists(index, artists["artist"] == text)
+        first += _artists(index, _same(artists["artist_id"], text))
+        second += _artists(index, _same(artists["artist"], text))
         third += _artists(index, _fold(artists["artist"]) == folded)
     for level in (first, second, third):
         yield list({(match.kind, match.key): match for match in level}.values())
 
 
+def _same(names: pd.Series, text: str) -> np.ndarray:
+    """Say which names are written so; if none is, which only differ in how Unicode spells a letter."""
+    found = np.array(names == text, dtype=bool)
+    if found.any() or text.isascii():
+        return found
+    wanted = normal_name(text)
+    return np.array([isinstance(name, str) and normal_name(name) == wanted for name in names], dtype=bool)
+
+
 def _fold(names: Iterable[object]) -> np.ndarray:
-    return np.array([name.casefold() if isinstance(name, str) else "" for name in names], dtype=object)
+    return np.array([folded_name(name) if isinstance(name, str) else "" for name in names], dtype=object)
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # "~name" of nobody here: perhaps an artist is called so
+        return Path(text)
 
 
 def _file(text: str, index: SearchIndex, corpus_root: str | Path | None) -> _Match | None:
-    path = Path(text).expanduser()
+    path = _path(text)
     try:
         if not path.exists() or path.is_dir():
             return None
@@ -231,11 +249,11 @@ def _ambiguous(query: str, matches: Sequence[_Match]) -> NoReturn:
 
 def _unknown(text: str, index: SearchIndex) -> NoReturn:
     what = f"query: {text!r} is neither a file, nor a track or an artist of the index"
-    out = index.left_out[index.left_out["track_id"] == text]
+    out = index.left_out[_same(index.left_out["track_id"], text)]
     if len(out):
         raise ArtistTransferError(f"query: track {text!r} cannot be searched for: {out['reason'].iloc[0]}")
     try:
-        if Path(text).expanduser().is_dir():
+        if _path(text).is_dir():
             raise ArtistTransferError(f"query: {text} is a folder; allowed: a sound file, a track or an artist")
     except (OSError, ValueError):
         pass
@@ -260,8 +278,8 @@ def _close(text: str, index: SearchIndex) -> list[str]:
     for kind, names in groups:
         for name in names:
             if isinstance(name, str):
-                folded.setdefault(name.casefold(), f"{kind} {name!r}")
-    wanted = text.casefold()
+                folded.setdefault(folded_name(name), f"{kind} {name!r}")
+    wanted = folded_name(text)
     candidates = list(folded)
     if len(candidates) > MOST_COMPARED:  # comparing a million names would take minutes
         candidates = [name for name in candidates if wanted in name or name[:2] == wanted[:2]][:MOST_COMPARED]

@@ -137,8 +137,9 @@ def target_facts(target: Target, items: Items) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``tracks``, ``folds``, ``list_hash``, ``split_hash``, ``listed``, ``missing``, ``lists``; ``left_out`` by
-        reason, ``named`` (reason to tracks), ``tags`` that are not scored.
+        ``tracks``, ``folds``, ``list_hash``, ``split_hash``, ``listed``, ``missing``, ``lists``; ``moved`` from the
+        list's side to training, lest a song be on two sides; ``left_out`` by reason, ``named`` (reason to
+        tracks), ``tags`` that are not scored.
     """
     before = {
         "quarantined as unusable": target.facts.get("quarantined", 0),
@@ -149,6 +150,7 @@ def target_facts(target: Target, items: Items) -> dict[str, Any]:
         "folds": len(target.folds),
         **target.list_facts,
         "lists": target.lists,
+        "moved": target.moved,
         "left_out": {name: count for name, count in (before | items.counts).items() if count},
         "named": {reason: sorted(tracks) for reason, tracks in items.tracks.items()},
         "tags": items.told_tags(target.folds),

@@ -17,7 +17,6 @@ from artist_transfer.errors import ArtistTransferError
 log = logging.getLogger(__name__)
 
 TABLE, FACTS = "usable_table.parquet", "target.json"
-SIDES = {"training": "train", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,15 @@ class Target:
         if self.listed is None:
             return None
         return self.listed - int(self.usable_table["official_split"].notna().sum())
+
+    @property
+    def moved(self) -> int:
+        """How many tracks are in training and not where the official lists have them, lest a song be on two sides."""
+        if not self.official:
+            return 0
+        trained = set(self.split_table.loc[self.split_table["side"] == "train", "track_id"])
+        elsewhere = self.usable_table["official_split"] != "training"
+        return len(trained & set(self.usable_table.loc[elsewhere, "track_id"]))
 
     @property
     def list_facts(self) -> dict[str, Any]:
@@ -204,12 +212,12 @@ def open_targets(
                 f"target={name}` prepares another corpus under that name"
             )
         usable = pd.read_parquet(folder / TABLE)
-        split, official = own_split(usable, folds=folds, seed=seed)
+        split, official = own_split(usable, folds=folds, seed=seed, name=name)
         told = read_json(folder / FACTS)
         yield Target(name, usable, told["mel_manifest"], split, False, told["facts"], official)
 
 
-def own_split(usable_table: pd.DataFrame, *, folds: int, seed: int) -> tuple[pd.DataFrame, bool]:
+def own_split(usable_table: pd.DataFrame, *, folds: int, seed: int, name: str = "other") -> tuple[pd.DataFrame, bool]:
     """Split a target: by its official list, else in folds by artist, else by genre.
 
     Parameters
@@ -220,19 +228,21 @@ def own_split(usable_table: pd.DataFrame, *, folds: int, seed: int) -> tuple[pd.
         Folds by artist.
     seed : int
         Of the draw.
+    name : str
+        What a warning calls the target.
 
     Returns
     -------
     split_table : pd.DataFrame
-        Sides.
+        Sides. What the official list has on several sides (duplicates, clips of one recording) is in training.
     official : bool
         Whether the official list decided.
     """
-    from artist_transfer.corpora.splits import make_split
+    from artist_transfer.corpora.splits import make_split, official_sides
 
     if usable_table["official_split"].notna().any():
-        side = usable_table["official_split"].map(SIDES).fillna("unused")
-        table = pd.DataFrame({"track_id": usable_table["track_id"], "fold": 0, "side": side})
+        sides = official_sides(usable_table, name=f"target {name}, official split")
+        table = pd.DataFrame({"track_id": usable_table["track_id"], "fold": 0, "side": sides})
         return table, True
     n_artists = usable_table["artist_id"].nunique()
     if n_artists >= folds:

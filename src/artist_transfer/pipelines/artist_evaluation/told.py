@@ -168,6 +168,11 @@ def notes(set_facts: Mapping[str, Any], evaluation_facts: Mapping[str, Any]) -> 
     if listed["not_written"]:
         found.append(f"The sets were not written as an artist list: {listed['not_written']}.")
     for target, facts in evaluation_facts.items():
+        if facts.get("moved"):
+            found.append(
+                f"Target {target}: {facts['moved']:,} tracks are in training and not where the official list has them, "
+                "for a duplicate or another clip of the same recording is on another side."
+            )
         found += [f"Target {target}, {metric}: {reason}." for metric, reason in facts["skipped"].items()]
         for reason, tracks in facts["named"].items():
             found.append(f"Target {target}, {reason}: {_some(tracks, 'artist_evaluation_facts')}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from artist_transfer.pipelines.mel_cache.params import MelBlock
 from artist_transfer.pipelines.new_audio import hear_audio
 
 log = logging.getLogger(__name__)
+
+OWN_COLUMNS = ("file", "genre", "reason")
 
 
 def predict_audio(
@@ -49,8 +52,8 @@ def predict_audio(
     Returns
     -------
     pd.DataFrame
-        ``file``, ``genre``, ``reason`` (why there is no prediction) and a probability for each genre, the most
-        probable file first within each genre.
+        ``file``, ``genre``, ``reason`` (why there is no prediction) and a probability for each genre, in the column of
+        its name (`genre_columns`).
 
     Raises
     ------
@@ -83,9 +86,52 @@ def predict_audio(
     store = MelStore(manifest, usable)
     features = segment_features(nets, store, ids, hop=model_weights["hop"], device=torch_device)
     probabilities = predict_tracks(Probe.load(Path(model_weights["probe"])), features, ids, device=torch_device)
-    table = probabilities.reset_index(drop=True)
-    table.insert(0, "file", usable.set_index("track_id").loc[ids, "path"].tolist())
+    return prediction_table(probabilities, usable.set_index("track_id").loc[ids, "path"].tolist(), quarantine)
+
+
+def prediction_table(probabilities: pd.DataFrame, files: list[str], quarantine: pd.DataFrame) -> pd.DataFrame:
+    """Put together what is predicted of each file, and why nothing is of some.
+
+    Parameters
+    ----------
+    probabilities : pd.DataFrame [shape=(n_files, n_genres)]
+        A row for each of `files`.
+    files : list of str
+    quarantine : pd.DataFrame
+        ``path`` and ``reason`` of files that cannot be used.
+
+    Returns
+    -------
+    pd.DataFrame
+        `OWN_COLUMNS`, and a column for each genre.
+    """
+    table = probabilities.reset_index(drop=True).rename(columns=genre_columns(probabilities.columns))
+    table.insert(0, "file", files)
     table.insert(1, "genre", probabilities.idxmax(axis=1).tolist())
     table.insert(2, "reason", "")
     left_out = pd.DataFrame({"file": quarantine["path"], "genre": "", "reason": quarantine["reason"]})
     return pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
+
+
+def genre_columns(genres: Iterable[str]) -> dict[str, str]:
+    """Name the columns of probabilities: by the genre, with ``p_`` before it if another column is called so.
+
+    Parameters
+    ----------
+    genres : iterable of str
+
+    Returns
+    -------
+    dict of genre to str
+        Different for all, and none of `OWN_COLUMNS`.
+    """
+    names = list(genres)
+    taken = {*OWN_COLUMNS, *names}
+    found = {}
+    for genre in names:
+        column = genre
+        while column in OWN_COLUMNS or (column != genre and column in taken):
+            column = f"p_{column}"
+        taken.add(column)
+        found[genre] = column
+    return found

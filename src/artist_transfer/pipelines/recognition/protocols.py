@@ -305,9 +305,10 @@ def known_artists(usable_table: pd.DataFrame, own_table: pd.DataFrame) -> list[s
     list of str
         Ids in the other corpus, sorted.
     """
+    from artist_transfer.corpora.names import folded_name
 
     def names(table: pd.DataFrame) -> pd.Series:
-        return table["artist"].fillna(table["artist_id"]).astype("str").str.strip().str.casefold()
+        return table["artist"].fillna(table["artist_id"]).map(folded_name, na_action="ignore")
 
     same_name = names(usable_table).isin(set(names(own_table[own_table["artist_id"].notna()])))
     same_song = usable_table["audio_hash"].isin(set(own_table["audio_hash"].dropna()))
