@@ -36,6 +36,15 @@ def test_details_are_what_the_manifest_says(tmp_path: Path) -> None:
     assert open_folder(tmp_path / "one") == {"n": 2} and open_folder(tmp_path / "two") == {}
 
 
+def test_further_files_belong_to_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "history.json").write_text("[1]")
+    save_arrays(tmp_path, ARRAYS, CARD, **NAMES, also=["history.json"])
+    assert open_folder(tmp_path) == {}
+    (tmp_path / "history.json").write_text("[2]")
+    with pytest.warns(ArtistTransferWarning, match=r"history\.json is damaged"):
+        assert open_folder(tmp_path) is None
+
+
 def test_what_is_not_whole_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(ArtistTransferError, match=r"no finished pair \(a.safetensors, a.json, manifest\)"):
         load_arrays(tmp_path, "pair", **NAMES)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,6 +162,51 @@ def test_damage_is_found_and_named(finished: Path, damage: str) -> None:
         (finished / MANIFEST).write_text("{")
     with pytest.warns(ArtistTransferWarning, match=r"manifest\.json" if damage == "manifest" else r"x\.bin"):
         assert open_folder(finished) is None
+
+
+def flips(path: Path) -> Iterator[bytes]:
+    """Give a file's content with each of its bits flipped in turn, in its place; then what it was."""
+    content = path.read_bytes()
+    for at in range(8 * len(content)):
+        rotten = bytearray(content)
+        rotten[at // 8] ^= 1 << at % 8
+        path.write_bytes(rotten)
+        yield bytes(rotten)
+    path.write_bytes(content)
+
+
+@pytest.mark.filterwarnings("ignore::artist_transfer.errors.ArtistTransferWarning")
+def test_no_flipped_bit_of_a_manifest_is_believed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    details = {"seed": 3, "shape": [3, 4], "name": "ü", "share": 0.1, "none": None}
+    (tmp_path / "x.bin").write_bytes(b"0123456789")
+    commit_folder(tmp_path, files=["x.bin"], details=details)
+    tried = accepted = 0
+    for rotten in flips(tmp_path / MANIFEST):
+        found, tried = open_folder(tmp_path), tried + 1
+        assert found in (None, details), rotten
+        accepted += found is not None
+    assert open_folder(tmp_path) == details and accepted < tried / 100  # the case of an escape's letter, blanks
+    with capsys.disabled():
+        print(f"\n{tried} flipped bits tried")
+
+
+@pytest.mark.filterwarnings("ignore::artist_transfer.errors.ArtistTransferWarning")
+def test_a_manifest_without_a_checksum_of_its_own_is_accepted(finished: Path) -> None:
+    content = read_json(finished / MANIFEST)
+    assert content.keys() == {"files", "details", "sha256"}
+    del content["sha256"]
+    write_json(finished / MANIFEST, content)
+    assert open_folder(finished) == {"seed": 3}
+    for rotten in flips(finished / MANIFEST):  # the details may be any, but what is told of files is checked
+        found = open_folder(finished)
+        assert found is None or b'"x.bin"' in rotten
+    (finished / "x.bin").write_bytes(b"0123456780")
+    assert open_folder(finished) is None
+
+
+def test_details_are_checked_as_they_are_read(tmp_path: Path) -> None:
+    commit_folder(tmp_path, files=[], details={"counts": {10: 1, 9: (2, 3)}, "loss": float("inf")})
+    assert open_folder(tmp_path) == {"counts": {"10": 1, "9": [2, 3]}, "loss": float("inf")}
 
 
 def test_sha256_is_that_of_the_standard_tool(tmp_path: Path) -> None:

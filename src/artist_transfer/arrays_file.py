@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ def save_arrays(
     name: str,
     card_name: str,
     details: Mapping[str, Any] | None = None,
+    also: Sequence[str] = (),
 ) -> None:
     """Write arrays as safetensors and a card as JSON, and declare the folder done.
 
@@ -34,12 +35,14 @@ def save_arrays(
         Files of the arrays and of the card.
     details : mapping, optional
         What the manifest says of them; default nothing.
+    also : sequence of str
+        Further files, already in the folder, that the manifest is to name.
     """
     folder = Path(folder)
     with atomic_path(folder / name) as path:
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, path)
     write_json(folder / card_name, dict(card))
-    commit_folder(folder, files=[name, card_name], details=details or {})
+    commit_folder(folder, files=[name, card_name, *also], details=details or {})
 
 
 def load_arrays(folder: str | Path, what: str, *, name: str, card_name: str) -> tuple[dict[str, np.ndarray], Any]:

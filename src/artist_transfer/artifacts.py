@@ -2,8 +2,8 @@
 
 Expensive results live in ``<cache root>/<kind>/<fingerprint>/``. Their files are written under a temporary name
 and moved into place; the folder's ``manifest.json`` comes last. A folder whose manifest names every file with its
-right checksum is done, anything else is not, so a run that was killed at any moment never leaves a result that
-looks complete and is not.
+right checksum, and has its own, is done; anything else is not, so a run that was killed at any moment never leaves
+a result that looks complete and is not.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from artist_transfer.errors import ArtistTransferWarning
 
 MANIFEST = "manifest.json"
+_CONTENT, _DIGEST = {"files", "details"}, "sha256"  # what a manifest says, and the checksum of that
 
 
 def fingerprint(*parts: object) -> str:
@@ -196,7 +197,8 @@ def commit_folder(folder: str | Path, *, files: Sequence[str], details: Mapping[
     """
     folder = Path(folder)
     sums = {name: {"sha256": sha256_of(folder / name), "size": (folder / name).stat().st_size} for name in files}
-    write_json(folder / MANIFEST, {"files": sums, "details": dict(details)})
+    content = {"files": sums, "details": dict(details)}
+    write_json(folder / MANIFEST, {**content, _DIGEST: _digest(content)})
     return dict(details)
 
 
@@ -215,19 +217,35 @@ def open_folder(folder: str | Path) -> dict[str, Any] | None:
     """
     folder = Path(folder)
     try:
-        manifest = read_json(folder / MANIFEST)
-        files, details = manifest["files"], manifest["details"]
+        files, details = _read_manifest(folder / MANIFEST)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):  # not JSON, or not what `commit_folder` wrote
         _damaged(folder / MANIFEST)
         return None
-    for name, facts in files.items():
+    for name, (size, sha256) in files.items():
         path = folder / name
-        if not path.is_file() or path.stat().st_size != facts["size"] or sha256_of(path) != facts["sha256"]:
+        if not path.is_file() or path.stat().st_size != size or sha256_of(path) != sha256:
             _damaged(path)
             return None
-    return dict(details)
+    return details
+
+
+def _read_manifest(path: Path) -> tuple[dict[str, tuple[int, str]], dict[str, Any]]:
+    """Return size and checksum of each file, and the details."""
+    content = read_json(path)
+    if content.keys() != _CONTENT:  # exactly these: written before manifests had a checksum of their own
+        digest = content.pop(_DIGEST)
+        if content.keys() != _CONTENT or digest != _digest(content):
+            raise ValueError("its checksum is wrong")
+    files = {name: (facts["size"], facts["sha256"]) for name, facts in content["files"].items()}
+    return files, dict(content["details"])
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return the checksum of what JSON makes of a value, so of what will be read again."""
+    plain = json.loads(json.dumps(content))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _damaged(path: Path) -> None:

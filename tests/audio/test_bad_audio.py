@@ -18,7 +18,9 @@ from tests.audio.conftest import cut, tone, write
 
 from artist_transfer.audio.cache import cache_mel
 from artist_transfer.audio.decode import decode
-from artist_transfer.audio.probe import ProbeParams, file_fault, probe_of
+from artist_transfer.audio.extract import extract
+from artist_transfer.audio.mel import FRONT_ENDS, FrontEnd
+from artist_transfer.audio.probe import LOUDEST, ProbeParams, file_fault, probe_of
 from artist_transfer.audio.store import MelStore
 from artist_transfer.audio.workers import Limits
 from artist_transfer.errors import ArtistTransferError
@@ -119,6 +121,8 @@ BAD: dict[str, tuple[Callable[[Path], object], float | None, str]] = {
     "inf.wav": (lambda path: _with_value(path, np.inf), None, "not finite"),
     "minus_inf.wav": (lambda path: _with_value(path, -np.inf), None, "not finite"),
     "huge.wav": (lambda path: _with_value(path, 1e300, "DOUBLE"), None, "not finite"),
+    "one_huge_sample.wav": (lambda path: _with_value(path, 1e25), None, "not audio: a sample of 1e+25"),
+    "huge_samples.wav": (lambda path: write(path, tone(2.0) * 1e15, subtype="FLOAT"), None, "not audio: "),
     "one_sample.wav": (lambda path: write(path, np.full((1, 1), 0.5)), None, "too short: 0.00 s"),
     "no_sample.wav": (lambda path: write(path, np.zeros((0, 1))), None, "too short: 0.00 s"),
     "short.mp3": (lambda path: write(path, tone(1.0), container="MP3"), None, "too short: 1."),
@@ -133,6 +137,7 @@ ODD: dict[str, Callable[[Path], object]] = {
     "96_kHz.flac": lambda path: write(path, tone(2.0, rate=96_000), rate=96_000, container="FLAC"),
     "mp3_named.wav": lambda path: write(path, tone(2.0), container="MP3"),
     "wav_named.mp3": lambda path: write(path, tone(2.0)),
+    "whole_numbers.wav": lambda path: write(path, tone(2.0) * 2**31, subtype="FLOAT"),
     "no_ending": lambda path: write(path, tone(2.0), container="OGG"),
     "raw_named.raw": lambda path: write(path, tone(2.0), container="FLAC"),
     "two words,\nüñí — 音.ogg": lambda path: write(path, tone(2.0), container="OGG"),
@@ -177,6 +182,7 @@ def test_bad_audio_is_quarantined_and_harms_nobody(
     assert list(probes["track_id"]) == list(everything)
     assert manifest["n_usable"] == len(good) + len(odd) == probes["reason"].isna().sum()
     assert probes.loc[probes["reason"].notna(), "n_frames"].eq(0).all()
+    assert not np.isinf(probes[["peak", "rms"]].to_numpy()).any()
 
     alone_manifest, alone = cache_mel(
         _table(good),
@@ -201,6 +207,24 @@ def test_bad_audio_is_quarantined_and_harms_nobody(
 def hash_free(text: str) -> str:
     """Scatter ids in an order that is the same on every machine."""
     return text[::-1]
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_the_loudest_audio_has_finite_frames(tmp_path: Path, name: str) -> None:
+    full_scale = np.sign(tone(2.0)) * LOUDEST
+    path = write(tmp_path / "loud.wav", full_scale, subtype="FLOAT")
+    row, frames = extract("loud", str(path), declared_s=None, front_end=FRONT_ENDS[name], probe=ProbeParams())
+    assert row["reason"] is None and row["peak"] == LOUDEST and np.isfinite(row["rms"])
+    assert frames is not None and np.isfinite(frames).all()
+
+
+def test_frames_that_are_not_finite_are_never_handed_on(tmp_path: Path) -> None:
+    half_silent = np.concatenate([tone(2.0), np.zeros((44_100, 1), np.float32)])
+    path, no_floor = write(tmp_path / "a.wav", half_silent), FrontEnd(name="no_floor", floor=1e-50)  # 0 in float32
+    with np.errstate(divide="ignore"):
+        row, frames = extract("a", str(path), declared_s=None, front_end=no_floor, probe=ProbeParams())
+    assert frames is None and row["n_frames"] == 0
+    assert row["reason"] == "not finite: the log-mel of front end no_floor"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

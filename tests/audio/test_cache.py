@@ -20,12 +20,13 @@ import pandas as pd
 import pytest
 from tests.audio.conftest import tone, write
 
-from artist_transfer.artifacts import sha256_of
+from artist_transfer.artifacts import read_json, sha256_of, write_json
 from artist_transfer.audio import shards
-from artist_transfer.audio.cache import cache_mel
+from artist_transfer.audio.cache import cache_mel, shard_specs
 from artist_transfer.audio.decode import decode, resample
 from artist_transfer.audio.mel import AGF, ISMIR, log_mel
 from artist_transfer.audio.probe import ProbeParams
+from artist_transfer.audio.shards import finished_shard, make_shard
 from artist_transfer.audio.store import MelStore
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 
@@ -125,6 +126,53 @@ def test_other_settings_and_corpora_do_not_collide(corpus: Path, reference: Path
         names |= found
 
 
+def test_relative_roots_of_the_same_name_do_not_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+    for project in ("a", "b"):
+        write(tmp_path / project / "corpus" / "0.wav", tone(2.0, seed=ord(project)))
+        monkeypatch.chdir(tmp_path / project)
+        found[project] = _cache(Path("corpus"), tmp_path / "cache")
+    names = {found[project][0]["shards"][0]["name"] for project in found}
+    assert len(names) == 2
+    for project, (manifest, probes) in found.items():
+        decoded = decode(tmp_path / project / "corpus" / "0.wav").samples
+        np.testing.assert_array_equal(MelStore(manifest, probes).frames("0.wav"), log_mel(decoded).astype(np.float16))
+
+
+def test_a_project_is_moved_with_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "here" / "data" / "corpus" / "0.wav", tone(2.0))
+    monkeypatch.chdir(tmp_path / "here")
+    first, _ = _cache(Path("data/corpus"), Path("data/cache"))
+    before = _times(Path("data/cache"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "there")
+    assert _cache(Path("data/corpus"), Path("data/cache"))[0] == first
+    assert _times(Path("data/cache")) == before
+
+
+def test_a_root_is_known_by_its_real_path(tmp_path: Path) -> None:
+    write(tmp_path / "corpus" / "0.wav", tone(2.0))
+    (tmp_path / "link").symlink_to("corpus")
+    one, other = (_cache(tmp_path / name, tmp_path / "cache")[0] for name in ("corpus", "link"))
+    assert one == other
+
+
+def test_frames_of_an_earlier_corpus_are_not_those_of_its_successor(tmp_path: Path) -> None:
+    """Two runs on one cache: the second finds other files at the same paths while the first still reads."""
+    for seed in (0, 1):
+        write(tmp_path / "corpus" / "0.wav", tone(2.0, seed=seed))
+        manifest, probes = _cache(tmp_path / "corpus", tmp_path / "cache")
+        if seed == 0:
+            first, opened = (manifest, probes), MelStore(manifest, probes)
+            before = opened.frames("0.wav").copy()
+    assert first[0]["shards"][0]["name"] == manifest["shards"][0]["name"]
+    np.testing.assert_array_equal(opened.frames("0.wav"), before)  # is open, and stays what it was
+    for read in (lambda store: store.frames("0.wav"), lambda store: store.places(["0.wav"])):
+        with pytest.raises(ArtistTransferError, match="another run has made it anew"):
+            read(MelStore(*first))
+        read(MelStore(manifest, probes))
+
+
 def test_killed_anytime_and_finished_by_the_next_run(
     corpus: Path, reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +221,36 @@ def test_bit_rot_is_named_and_mended(corpus: Path, reference: Path, tmp_path: Pa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _cache(corpus, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::artist_transfer.errors.ArtistTransferWarning")
+def test_no_flipped_bit_of_a_sidecar_is_believed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "corpus" / "0.wav", tone(1.6))
+    (tmp_path / "corpus" / "1.wav").touch()
+    template = shards.ShardSpec((), (tmp_path / "corpus").as_posix(), (tmp_path / "cache").as_posix())
+    (spec,) = shard_specs(_table(tmp_path / "corpus"), shard_size=2, template=template)
+    made = make_shard(spec)
+    content, tried = spec.sidecar_path.read_bytes(), 0
+    for at in range(8 * len(content)):
+        rotten = bytearray(content)
+        rotten[at // 8] ^= 1 << at % 8
+        spec.sidecar_path.write_bytes(rotten)
+        assert finished_shard(spec) in (None, made), bytes(rotten)
+        tried += 1
+    assert make_shard(spec) == made and spec.sidecar_path.read_bytes() == content
+    with capsys.disabled():
+        print(f"\n{tried} flipped bits tried")
+
+
+def test_a_shard_with_what_is_no_audio_is_made_again(tmp_path: Path, reference: Path, corpus: Path) -> None:
+    """Earlier versions took samples of any size for audio; their power is infinite."""
+    manifest, _ = _cache(corpus, tmp_path)
+    path = tmp_path / f"{manifest['shards'][0]['name']}.json"
+    sidecar = read_json(path)
+    sidecar["rows"][1] |= {"peak": 1e25, "rms": float("inf")}
+    write_json(path, shards._sidecar(sidecar["name"], sidecar["sha256"], sidecar["rows"]))
+    _cache(corpus, tmp_path)
+    assert _bytes(tmp_path) == _bytes(reference)
 
 
 @pytest.mark.parametrize("lost", [".npy", ".json", ".stat.json"])

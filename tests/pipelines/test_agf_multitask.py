@@ -150,6 +150,7 @@ def write_bad_files(folder: Path, artist: str = "") -> list[dict[str, str]]:
     contents = {
         "silent.wav": np.zeros(rate * 3, dtype=np.float32),
         "nan.wav": np.full(rate * 3, np.nan, dtype=np.float32),
+        "huge.wav": np.concatenate([noise, np.float32([1e25])]),  # finite, but its power is not
         "short.wav": noise[:100],
         "one.wav": noise[:1],
     }

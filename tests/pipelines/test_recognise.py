@@ -136,6 +136,12 @@ def test_artists_are_enrolled_by_all_their_songs_that_can_be_used(
     assert len(one.known) == len(one.unknown) == manifest["validation"]["songs"] == 3
     assert (one.known > one.unknown).all()  # NaN where another artist is closer
 
+    for path in [path for path in Path(manifest["folder"]).rglob("*.*") if path.is_file()]:
+        path.write_bytes(path.read_bytes()[:-3])
+        with pytest.warns(UserWarning, match="damaged"):
+            assert enrol_artists(scored, songs, sets_of(usable, split), {"nets": nets}, frames, *rest) == manifest
+        assert Recogniser.load(Path(manifest["folder"])).enrolments == one.enrolments
+
 
 @pytest.mark.parametrize("scoring", ["cosine", "plda"])
 def test_songs_that_the_net_hears_nothing_in_enrol_nobody_and_are_named(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.pipelines.recognition_problem import recogniser
 
+from artist_transfer.artifacts import open_folder
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.evaluation.embeddings import Embeddings
 from artist_transfer.pipelines.recognise.answers import NOBODY, answer_table
 from artist_transfer.pipelines.recognise.recogniser import Recogniser, open_set_tops
+from artist_transfer.recognition.plda import Plda
 
 
 def test_the_threshold_has_the_least_expected_error() -> None:
@@ -56,3 +59,20 @@ def test_a_recogniser_is_read_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "r" / "vectors.npy").write_bytes(b"damaged")
     with pytest.warns(UserWarning), pytest.raises(ArtistTransferError, match="artist_recognition"):
         Recogniser.load(tmp_path / "r")
+
+
+def test_no_damaged_file_of_a_recogniser_is_taken_for_whole(tmp_path: Path) -> None:
+    plda = Plda.of_parameters(np.zeros(2), np.eye(2), np.eye(2))
+    one = replace(recogniser([1.0], [0.0]), plda=plda)
+    one.save(tmp_path)
+    again = Recogniser.load(tmp_path)
+    assert again.plda is not None and again.plda.between.tolist() == plda.between.tolist()
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert len(files) == 6
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+        with pytest.warns(UserWarning, match=path.name):
+            assert open_folder(tmp_path) is None
+        one.save(tmp_path)  # as a run does that finds it so
+        assert path.read_bytes() == content and open_folder(tmp_path) is not None

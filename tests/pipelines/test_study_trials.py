@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
+from artist_transfer.artifacts import sha256_of
 from artist_transfer.corpora.splits import make_split, split_hash
 from artist_transfer.pipelines.agf_study import ablations, nets, trials
 from artist_transfer.pipelines.agf_study.params import ABLATIONS, AblationBlock
@@ -73,7 +74,8 @@ def usable(tmp_path: Path) -> pd.DataFrame:
 
 def of_case(case: str, usable: pd.DataFrame, root: Path, *, own: ablations.Choice = OWN) -> trials.Trials:
     manifest = {"folder": str(root), "front_end": FRONT_END}
-    manifest |= {"shards": [{"name": "one", "n_frames": len(usable) * FRAMES}]}
+    digest = sha256_of(root / "one.npy") if len(usable) else ""
+    manifest |= {"shards": [{"name": "one", "n_frames": len(usable) * FRAMES, "sha256": digest}]}
     store: Any = SimpleNamespace()
     return trials.Trials(
         case=parse_cases(case)[0],

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tests.training import artist_problem as problem
 
+from artist_transfer.artifacts import sha256_of
 from artist_transfer.audio.store import MelStore
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.models.artist_net import ArtistNet, ArtistNetConfig
@@ -39,7 +40,7 @@ def tracks(tmp_path: Path) -> tuple[dict[str, object], pd.DataFrame]:
             offset += len(frames)
             pieces.append(frames)
         np.save(tmp_path / f"{name}.npy", np.concatenate(pieces).astype(np.float16))
-        shards.append({"name": name, "n_frames": offset})
+        shards.append({"name": name, "n_frames": offset, "sha256": sha256_of(tmp_path / f"{name}.npy")})
     manifest = {"folder": str(tmp_path), "front_end": {"n_mels": pieces[0].shape[1]}, "shards": shards}
     return manifest, pd.DataFrame(rows).sort_values("track_id", ignore_index=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -100,11 +101,21 @@ def cache_mel(
             limits=limits or Limits(),
             decoder=decoder,
             base=Path.cwd().as_posix(),
+            known_as=_known_as(root, Path(folder)),
         ),
     )
     shards = build_shards(specs, n_workers=n_workers, executor_factory=executor_factory, progress=progress)
     manifest = _manifest(shards, front_end=front_end, probe=probe, folder=folder)
     return manifest, _probe_table(shards)
+
+
+def _known_as(root: Path, folder: Path) -> str:
+    """Name a corpus for the shards' names: no two in a cache are called the same, wherever the runs were started.
+
+    A root that was given relatively is named by the way there from the cache, so that a project can be moved with both.
+    """
+    real = Path(root).resolve()
+    return (real if root.is_absolute() else Path(os.path.relpath(real, folder.resolve()))).as_posix()
 
 
 def shard_specs(track_table: pd.DataFrame, *, shard_size: int, template: ShardSpec) -> list[ShardSpec]:

@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -88,6 +88,8 @@ def extract(
     samples, rate = decoded.samples, decoded.sample_rate
     del decoded
     frames = log_mel(resample(samples, rate, front_end.sample_rate), front_end).astype(np.float16)
+    if not np.isfinite(frames).all():  # one such frame would spoil the statistics of all tracks
+        return asdict(replace(row, reason=f"not finite: the log-mel of front end {front_end.name}")), None
     row.n_frames = len(frames)
     return asdict(row), frames
 

@@ -18,6 +18,7 @@ from artist_transfer.audio.decode import Decoded
 from artist_transfer.errors import ArtistTransferError
 
 RATES = (1_000, 768_000)  # Hz; outside of them a header lies
+LOUDEST = 2.0**32  # full scale = 1; whole numbers of 32 bits that were stored as floats stay below. Powers stay finite
 HUNG, CRASHED, TOO_MUCH_MEMORY = "decoder hung", "decoder crashed", "decoder needs more than"
 _MACHINE = (HUNG, CRASHED, TOO_MUCH_MEMORY)
 
@@ -63,7 +64,7 @@ class Probe:
     duration_s, declared_s : float or None [s], decoded, and what the header vouches for
     sample_rate : int [Hz], 0 if not decodable
     channels : int, 0 if not decodable
-    peak, rms : float or None [0 <= x], of the mono mix, full scale = 1
+    peak, rms : float or None [0 <= x], of the mono mix, full scale = 1; no rms of what is not audio
     audio_hash : str or None, SHA-256 of the decoded samples, mixed to mono
     n_frames : int, log-mel frames; 0 if not usable
     shard : str or None, name of the shard that holds them
@@ -116,6 +117,22 @@ def may_pass(reason: str | None) -> bool:
         Whether the same file may be usable another time.
     """
     return reason is not None and reason.startswith(_MACHINE)
+
+
+def is_audio(peak: float | None) -> bool:
+    """Tell whether samples may be sound: a larger one comes from damage, and its power may be infinite.
+
+    Parameters
+    ----------
+    peak : float or None [0 <= x]
+        Of a probe row.
+
+    Returns
+    -------
+    bool
+        Whether it is known and at most `LOUDEST`.
+    """
+    return peak is not None and peak <= LOUDEST
 
 
 def file_fault(path: str | Path) -> str | None:
@@ -173,10 +190,9 @@ def probe_of(track_id: str, decoded: Decoded, *, params: ProbeParams, declared_s
         low, high = float(decoded.samples.min()), float(decoded.samples.max())
         span, peak = high - low, max(-low, high)
         if np.isfinite(peak) and np.isfinite(span):  # min and max hand NaN on
-            row.peak, row.rms = (
-                peak,
-                float(np.sqrt(np.vdot(decoded.samples, decoded.samples) / decoded.samples.size)),
-            )
+            row.peak = peak
+        if is_audio(row.peak):
+            row.rms = float(np.sqrt(np.vdot(decoded.samples, decoded.samples) / decoded.samples.size))
     row.reason = _reason(decoded, row, span=span, params=params, table_s=declared_s)
     return row
 
@@ -188,6 +204,8 @@ def _reason(decoded: Decoded, row: Probe, *, span: float, params: ProbeParams, t
         return f"unreadable: sample rate of {decoded.sample_rate} Hz"
     if decoded.samples.size and row.peak is None:
         return "not finite"
+    if decoded.samples.size and not is_audio(row.peak):
+        return f"not audio: a sample of {row.peak:.3g}, full scale is 1"
     if decoded.goes_on:
         return f"too long: more than {params.max_duration_s:g} s"
     declared = max(decoded.declared_s or 0.0, table_s if table_s is not None and table_s == table_s else 0.0)

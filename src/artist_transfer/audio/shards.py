@@ -2,7 +2,7 @@
 
 A shard is ``<name>.npy`` (float16, ``(frame, band)``, all usable tracks one after another) and
 ``<name>.json``, its sidecar, written last: one probe row a track and the checksum of the frames. Its name is
-the fingerprint of all that decides its content. ``<name>.stat.json`` holds size and time of the source files;
+the fingerprint of what decides its content. ``<name>.stat.json`` holds size and time of the source files;
 it is no result, it only tells whether the sources have changed since. A shard whose sidecar is there, whose
 checksums are right and whose sources are unchanged is done; anything else is made again. So is, once, a shard
 with a track whose decoder hung, crashed or ran out of memory: that may have been the machine's fault. The
@@ -16,7 +16,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,7 @@ import numpy as np
 from artist_transfer.artifacts import atomic_path, fingerprint, read_json, sha256_of, write_json
 from artist_transfer.audio.extract import DECODER
 from artist_transfer.audio.mel import AGF, FrontEnd
-from artist_transfer.audio.probe import ProbeParams, may_pass
+from artist_transfer.audio.probe import ProbeParams, is_audio, may_pass
 from artist_transfer.audio.workers import Limits, borrowed_worker
 from artist_transfer.errors import ArtistTransferError, ArtistTransferWarning
 
@@ -52,6 +52,8 @@ class ShardSpec:
     limits : Limits, what one file may cost
     decoder : str, ``module:function``, see `artist_transfer.audio.decode.decode`
     base : str, folder that relative paths start from, for a worker that was started elsewhere; no part of the name
+    known_as : str, how the name knows the corpus; `corpus_root` if empty. Not asked of the file system here: on another
+        machine the same folder may be reached by other links
     """
 
     rows: tuple[Row, ...]
@@ -62,11 +64,13 @@ class ShardSpec:
     limits: Limits = field(default_factory=Limits)
     decoder: str = DECODER
     base: str = ""
+    known_as: str = ""
 
     @property
     def name(self) -> str:
         """Fingerprint of what decides the shard's content."""
-        return fingerprint(VERSION, self.front_end, self.probe, self.corpus_root, self.decoder, self.rows)
+        corpus = self.known_as or self.corpus_root
+        return fingerprint(VERSION, self.front_end, self.probe, corpus, self.decoder, self.rows)
 
     @property
     def frames_path(self) -> Path:
@@ -95,18 +99,19 @@ def finished_shard(spec: ShardSpec) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``name, sha256, n_tracks, n_usable, n_frames, rows, rows_sha256``; None if it has to be made. A shard
-        with a wrong checksum raises an `ArtistTransferWarning` that names the file.
+        ``name, sha256, n_tracks, n_usable, n_frames, rows, rows_sha256``; None if it has to be made. A damaged one
+        raises an `ArtistTransferWarning` that names the file.
     """
     try:
         sidecar, facts = read_json(spec.sidecar_path), read_json(spec.facts_path)
         tries = _tries(facts, _source_facts(spec))
         if tries == 0:
             return None
-        if sidecar["rows_sha256"] != _rows_sha256(sidecar["rows"]):
+        rows = sidecar["rows"]
+        if sidecar["rows_sha256"] != _rows_sha256(rows) or sidecar != _sidecar(spec.name, sidecar["sha256"], rows):
             _damaged(spec.sidecar_path)
             return None
-        if tries < TRIES and _may_pass(sidecar["rows"]):
+        if (tries < TRIES and _may_pass(rows)) or _holds_no_audio(rows):
             return None
         if sidecar["sha256"] != sha256_of(spec.frames_path):
             _damaged(spec.frames_path)
@@ -153,17 +158,51 @@ def make_shard(spec: ShardSpec, *, on_track: Callable[[], object] | None = None)
             digest = sha256_of(temporary)
         # Tries count only what still fails: a shard mended by the second one has the bytes of one that never failed.
         write_json(spec.facts_path, _facts(sources, tries if _may_pass(rows) else 1))
-        sidecar = {
-            "name": spec.name,
-            "sha256": digest,
-            "n_tracks": len(rows),
-            "n_usable": sum(row["reason"] is None for row in rows),
-            "n_frames": sum(row["n_frames"] for row in rows),
-            "rows": rows,
-            "rows_sha256": _rows_sha256(rows),
-        }
+        sidecar = _sidecar(spec.name, digest, rows)
         write_json(spec.sidecar_path, sidecar)
     return sidecar
+
+
+def is_shard(path: Path, sha256: str) -> bool:
+    """Tell whether a file of frames is the one with a checksum, in general without reading it.
+
+    Its sidecar is written after it: one that is not older is believed. Where there is none, or it says something else,
+    the frames are hashed.
+
+    Parameters
+    ----------
+    path : Path
+        A shard's ``.npy``.
+    sha256 : str
+        The checksum.
+
+    Returns
+    -------
+    bool
+        False if another run has made it of other files since.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    sidecar = path.with_suffix(".json")
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if path.stat().st_mtime_ns <= sidecar.stat().st_mtime_ns and read_json(sidecar)["sha256"] == sha256:
+            return True
+    return sha256_of(path) == sha256
+
+
+def _sidecar(name: str, sha256: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "sha256": sha256,
+        "n_tracks": len(rows),
+        "n_usable": sum(row["reason"] is None for row in rows),
+        "n_frames": sum(row["n_frames"] for row in rows),
+        "rows": rows,
+        "rows_sha256": _rows_sha256(rows),
+    }
 
 
 def _write_frames(path: Path, spec: ShardSpec, on_track: Callable[[], object] | None) -> list[dict[str, Any]]:
@@ -219,6 +258,11 @@ def _tries_before(spec: ShardSpec, sources: dict[str, list[int] | None]) -> int:
 
 def _may_pass(rows: list[dict[str, Any]]) -> bool:
     return any(may_pass(row["reason"]) for row in rows)
+
+
+def _holds_no_audio(rows: list[dict[str, Any]]) -> bool:
+    """Tell whether frames are of what earlier versions took for audio."""
+    return any(row["reason"] is None and not is_audio(row["peak"]) for row in rows)
 
 
 def _source_facts(spec: ShardSpec) -> dict[str, list[int] | None]:

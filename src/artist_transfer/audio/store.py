@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from artist_transfer.audio.shards import is_shard
 from artist_transfer.errors import ArtistTransferError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class MelStore:
         self.folder = Path(manifest["folder"])
         self.n_mels = int(manifest["front_end"]["n_mels"])
         self._shards = {shard["name"]: int(shard["n_frames"]) for shard in manifest["shards"]}
+        self._sums = {shard["name"]: str(shard["sha256"]) for shard in manifest["shards"]}
+        self._seen: dict[str, tuple[int, int, int]] = {}  # inode, time and size of the files that were checked
         self._open: OrderedDict[str, np.ndarray] = OrderedDict()
         self._places: dict[str, tuple[str, int, int]] = {}
         usable = usable_table[usable_table["shard"].notna()]
@@ -100,10 +103,12 @@ class MelStore:
         Raises
         ------
         ArtistTransferError
-            If a track has no frames.
+            If a track has no frames, or its shard is not what the manifest says.
         """
         found = [self._place(track_id) for track_id in track_ids]
         names = {name: number for number, name in enumerate(dict.fromkeys(shard for shard, _, _ in found))}
+        for name in names:
+            self._check(name)
         file_of = np.array([names[shard] for shard, _, _ in found], dtype=np.int64)
         rows = np.array([offset for _, offset, _ in found], dtype=np.int64)
         return [self.folder / f"{name}.npy" for name in names], file_of, rows
@@ -123,7 +128,7 @@ class MelStore:
         Raises
         ------
         ArtistTransferError
-            If the file is missing or has another shape.
+            If the file is missing, has another shape, or was made of other files since.
         """
         if name in self._open:
             self._open.move_to_end(name)
@@ -138,10 +143,26 @@ class MelStore:
                 f"shard {path} is {array.dtype} {array.shape}, its manifest says float16 {shape}; "
                 "make the mel cache again"
             )
+        self._check(name)  # after it was opened: what replaces it now does not replace what is open
         self._open[name] = array.view(np.ndarray)
         if len(self._open) > _OPEN_SHARDS:
             self._open.popitem(last=False)
         return self._open[name]
+
+    def _check(self, name: str) -> None:
+        """Make sure that a file is the manifest's; once, unless it changes."""
+        path = self.folder / f"{name}.npy"
+        try:
+            facts = path.stat()
+            now = facts.st_ino, facts.st_mtime_ns, facts.st_size
+            if self._seen.get(name) != now and not is_shard(path, self._sums[name]):
+                raise ArtistTransferError(
+                    f"shard {path} is not the one that its manifest names: another run has made it anew since, or it "
+                    "is damaged; make the mel cache again"
+                )
+        except OSError as error:
+            raise ArtistTransferError(f"shard {path} cannot be read ({error}); make the mel cache again") from error
+        self._seen[name] = now
 
     def _place(self, track_id: str) -> tuple[str, int, int]:
         try:

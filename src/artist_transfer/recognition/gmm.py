@@ -103,15 +103,17 @@ class DiagonalGmm:
         """
         return Kernel(self.weights, self.means, self.variances, device=device, precision=precision)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, also: Sequence[str] = ()) -> None:
         """Write safetensors and JSON, and declare the folder done.
 
         Parameters
         ----------
         folder : str or Path
+        also : sequence of str
+            Further files, already in the folder, that belong to it.
         """
         arrays = {"weights": self.weights, "means": self.means, "variances": self.variances}
-        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD)
+        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD, also=also)
 
     @classmethod
     def load(cls, folder: str | Path) -> DiagonalGmm:

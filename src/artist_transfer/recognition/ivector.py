@@ -86,15 +86,17 @@ class TotalVariability:
     sigma: np.ndarray
     card: dict[str, object]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, also: Sequence[str] = ()) -> None:
         """Write safetensors and JSON, and declare the folder done.
 
         Parameters
         ----------
         folder : Path
+        also : sequence of str
+            Further files, already in the folder, that belong to it.
         """
         arrays = {"means": self.means, "T": self.T, "sigma": self.sigma}
-        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD, details=self.card)
+        save_arrays(folder, arrays, self.card, name=WEIGHTS, card_name=CARD, details=self.card, also=also)
 
     @classmethod
     def load(cls, folder: Path) -> TotalVariability:

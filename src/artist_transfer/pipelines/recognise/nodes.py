@@ -113,7 +113,7 @@ def enrol_artists(
     names, by = names_by_artist(usable_table), recognition.plda.enrolment
     recogniser = enrol(embeddings, songs, names, protocol, calibration=line, plda=plda, enrolment=by)
     made_of = [named.key, chosen["file"], protocol.hash, line.to_dict()], [songs, names], encoding.model_dump(), by
-    folder = Path(cache_root) / "recognisers" / fingerprint("recogniser", 2, *made_of)
+    folder = Path(cache_root) / "recognisers" / fingerprint("recogniser", 3, *made_of)
     if open_folder(folder) is None:
         recogniser.save(folder)
     enrolled = len(recogniser.songs.track_ids)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from artist_transfer.artifacts import atomic_path, commit_folder, open_folder, read_json, write_json
+from artist_transfer.artifacts import MANIFEST, atomic_path, commit_folder, open_folder, read_json, write_json
 from artist_transfer.errors import ArtistTransferError
 from artist_transfer.pipelines.recognition.unheard import HeardTrials
 
@@ -119,9 +119,13 @@ class Recogniser:
             "plda": self.plda is not None,
         }
         write_json(folder / FACTS, facts)
+        files = [VECTORS, FACTS]
         if self.plda is not None:
+            from artist_transfer.recognition.plda import CARD, WEIGHTS
+
             self.plda.save(folder / PLDA)
-        commit_folder(folder, files=[VECTORS, FACTS], details={"artists": len(self.enrolments)})
+            files += [f"{PLDA}/{name}" for name in (WEIGHTS, CARD, MANIFEST)]
+        commit_folder(folder, files=files, details={"artists": len(self.enrolments)})
 
     @classmethod
     def load(cls, folder: Path) -> Recogniser:

@@ -115,14 +115,15 @@ class _Fitting:
         }
         key = fingerprint("ubm", 1, self.frames_key, list(ids), settings, self.seed, self.device.type)
         folder = Path(self.cache_root) / "ubm" / key
-        if open_folder(folder) is None:
+        found = _objective(folder)
+        if found is None:
             with bars.training_bar(f"UBM, {label}") as progress:
-                gmm, history = fit_gmm(
+                gmm, found = fit_gmm(
                     self.frames, ids, seed=self.seed, device=self.device, progress=progress, **settings
                 )
-            write_json(folder / HISTORY, {"objective": history})
-            gmm.save(folder)
-        return folder, read_json(folder / HISTORY)["objective"]
+            write_json(folder / HISTORY, {"objective": found})
+            gmm.save(folder, also=[HISTORY])
+        return folder, found
 
     def ivector(self, ids: Sequence[str], ubm: Path, label: str) -> tuple[Path, list[float]]:
         """Fit a total variability, or find it; give its folder and the objective by iteration."""
@@ -133,16 +134,27 @@ class _Fitting:
         settings = self.recognition.ivector.model_dump()
         key = fingerprint("total variability", 1, list(ids), ubm.name, settings, self.seed, self.device.type)
         folder = Path(self.cache_root) / "total_variability" / key
-        if open_folder(folder) is None:
+        found = _objective(folder)
+        if found is None:
             gmm = DiagonalGmm.load(ubm)
             statistics = baum_welch(gmm, self.frames, ids, device=self.device)
             squares = None
             if settings["update_sigma"]:
                 squares = squares_by_mixture(gmm, self.frames, ids, device=self.device)
             with bars.training_bar(f"total variability, {label}") as progress:
-                model, history = fit_total_variability(
+                model, found = fit_total_variability(
                     gmm, statistics, second=squares, seed=self.seed, device=self.device, progress=progress, **settings
                 )
-            write_json(folder / HISTORY, {"objective": history})
-            model.save(folder)
-        return folder, read_json(folder / HISTORY)["objective"]
+            write_json(folder / HISTORY, {"objective": found})
+            model.save(folder, also=[HISTORY])
+        return folder, found
+
+
+def _objective(folder: Path) -> list[float] | None:
+    """Read the objective by iteration of a model; None if it has to be fitted."""
+    if open_folder(folder) is None:
+        return None
+    try:  # early manifests do not name the file, so it may be damaged
+        return [float(value) for value in read_json(folder / HISTORY)["objective"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
