@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from artist_transfer.artifacts import open_folder
+from artist_transfer.artifacts import MANIFEST, open_folder
 from artist_transfer.corpora import _synthetic_plan as planning
 from artist_transfer.corpora import synthesis
 from artist_transfer.corpora._synthetic_styles import AXES, GENRES, artist_style, physical, subgenre_ids
@@ -263,6 +263,15 @@ def test_a_damaged_clip_alone_is_made_again(corpus: Path, tmp_path: Path) -> Non
         generate(folder, SMALL, n_workers=1)
     assert bytes_of(folder) == bytes_of(corpus)
     assert other.stat().st_ino == kept
+
+
+def test_a_damaged_manifest_tells_nothing_good_from_bad(corpus: Path, tmp_path: Path) -> None:
+    folder = generate(tmp_path / "corpus", SMALL, n_workers=1)
+    manifest = folder / MANIFEST
+    manifest.write_text(manifest.read_text().replace("sha256", "sha25g"))
+    with pytest.warns(ArtistTransferWarning):
+        generate(folder, SMALL, n_workers=1)
+    assert bytes_of(folder) == bytes_of(corpus)
 
 
 def test_a_folder_of_something_else_is_refused_untouched(corpus: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -141,12 +141,11 @@ def _drop_damaged(folder: Path) -> None:
     if not manifest.exists():
         return
     try:
-        sums: Mapping[str, Mapping[str, str]] | None = read_json(manifest)["files"]
-    except (ValueError, KeyError, TypeError):
-        sums = None  # then nothing tells good from bad
+        sums = {name: facts["sha256"] for name, facts in read_json(manifest)["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sums = {}  # then nothing tells good from bad
     for path in sorted(folder.glob("fma_small/*/*.mp3")):
-        facts = None if sums is None else sums.get(path.relative_to(folder).as_posix())
-        if facts is None or sha256_of(path) != facts["sha256"]:
+        if sha256_of(path) != sums.get(path.relative_to(folder).as_posix()):
             path.unlink(missing_ok=True)
     manifest.unlink(missing_ok=True)
 
