@@ -300,7 +300,7 @@ def test_several_splits_and_folds_are_kept_apart(studied: Project, new_project: 
         ({"study__cases": "gm", "tasks": "gs"}, ["'gm' needs task m, but tasks=gs"]),
         ({"study__seeds": ""}, ["study.seeds", "whole numbers"]),
         ({"study__seeds": "0+0"}, ["study.seeds", "different"]),
-        ({"study__seeds": 2**64}, ["study.seeds", "9223372036854775807"]),
+        ({"study__seeds": 2**64}, ["study.seeds", "4294967295"]),
         ({"embeddings": "pyproject.toml"}, ["embeddings=pyproject.toml", "agf_multitask"]),
         ({"study__ablations__choices": "colour"}, ["study.ablations.choices", "dictionary"]),
         ({"study__ablations__case": "gm"}, ["study.ablations.case", "gm-mtn"]),
